@@ -1,0 +1,6 @@
+#!/usr/bin/env node
+// Files are synced and keys are made in libuv's threads; its own four are few for thousands of certificates.
+process.env.UV_THREADPOOL_SIZE ??= "8";
+
+const { main } = await import("../dist/src/cli/lb-letsencrypt.js");
+process.exitCode = await main(process.argv.slice(2));

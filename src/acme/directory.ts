@@ -1,0 +1,60 @@
+import { request as httpRequest } from "node:http";
+import { request as httpsRequest } from "node:https";
+import { rootCertificates } from "node:tls";
+import { AppError } from "../core/errors.ts";
+
+export interface DirectoryFacts {
+  /** How far this host's clock is ahead of the CA's Date header, milliseconds. */
+  skew: number;
+  /** Milliseconds until the answer. */
+  latency: number;
+  newOrder: boolean;
+  externalAccountRequired: boolean;
+}
+
+const TIMEOUT = 10_000;
+
+/** One look at a CA's directory (RFC 8555 §7.1.1), outside of any account. Throws when it cannot be reached. */
+export async function readDirectory(ca: { directory: string; root?: string }): Promise<DirectoryFacts> {
+  const startedAt = Date.now();
+  const { body, date } = await get(ca);
+  const endedAt = Date.now();
+  const directory = parse(body);
+  // The Date header has whole seconds: it was written half a second after its value, on average.
+  const theirs = Date.parse(date ?? "") + 500;
+  return {
+    skew: Number.isNaN(theirs) ? 0 : Math.round((startedAt + endedAt) / 2 - theirs),
+    latency: endedAt - startedAt,
+    newOrder: typeof directory.newOrder === "string",
+    externalAccountRequired: directory.meta?.externalAccountRequired === true,
+  };
+}
+
+function parse(body: string): { newOrder?: unknown; meta?: { externalAccountRequired?: unknown } } {
+  try {
+    return JSON.parse(body);
+  } catch {
+    return {};
+  }
+}
+
+function get({ directory, root }: { directory: string; root?: string }): Promise<{ body: string; date: string | undefined }> {
+  const request = directory.startsWith("https:") ? httpsRequest : httpRequest;
+  const ca = root === undefined ? {} : { ca: [...rootCertificates, root] };
+  return new Promise((resolve, reject) => {
+    const outgoing = request(directory, { ...ca, agent: false, headers: { "User-Agent": "certherd/0.1" } }, (incoming) => {
+      let body = "";
+      incoming.setEncoding("utf8");
+      incoming.on("data", (chunk: string) => {
+        body += chunk.slice(0, 65_536);
+      });
+      incoming.on("end", () => resolve({ body, date: incoming.headers.date }));
+    });
+    outgoing.setTimeout(TIMEOUT, () => outgoing.destroy(new Error("no answer within 10 s")));
+    outgoing.on("error", (error) => {
+      const detail = `${directory} cannot be reached: ${error.message}.`;
+      reject(new AppError(detail, { code: "ca_unreachable", disposition: "transient", cause: error }));
+    });
+    outgoing.end();
+  });
+}

@@ -1,0 +1,40 @@
+import type { Command } from "commander";
+import { type Config, loadConfig } from "../../config/load.ts";
+import { humanDuration } from "../../core/duration.ts";
+import { withoutPassword } from "../../store/redis.ts";
+import { type Io, print, table } from "../output.ts";
+
+export function configCommand(program: Command, io: Io, exit: (code: number) => void): void {
+  program
+    .command("config")
+    .summary("check the configuration")
+    .command("check")
+    .description("Reads the environment and the configuration file, and says what is in force. Connects to nothing.")
+    .option("--json", "one JSON document on stdout")
+    .addHelpText("after", "\nExamples:\n  certherd config check\n  CERTHERD_CONFIG=/etc/certherd.yaml certherd config check")
+    .action((options: { json?: boolean }) => {
+      const settings = describe(loadConfig());
+      if (options.json) print(io, JSON.stringify(Object.fromEntries(settings)));
+      else print(io, `${table(["SETTING", "IN FORCE"], settings)}\n\nThe configuration is right.`);
+      exit(0);
+    });
+}
+
+/** What is in force, without a secret. */
+function describe(config: Config): [string, string][] {
+  return [
+    ["home", config.home],
+    ["node", config.node],
+    ["redis", config.redisUrl === undefined ? "private, under home" : withoutPassword(config.redisUrl)],
+    ...config.cas.map(({ name, directory, email, eab }, index): [string, string] => [
+      index === 0 ? `ca ${name} (default)` : `ca ${name}`,
+      `${directory}${email ? `, contact ${email}` : ""}${eab ? ", with external account binding" : ""}`,
+    ]),
+    ["http api", `${config.listen.host}:${config.listen.port}`],
+    ["api tokens", [config.apiToken ? "CERTHERD_API_TOKEN" : "", ...config.tokens.map(({ name }) => name)].filter(Boolean).join(", ") || "one made at the first start"],
+    ["http-01 listens on", config.acmeListen],
+    ["retries after", config.retry.map(humanDuration).join(", ")],
+    ["mail", `${config.mail.notify}${config.mail.from ? `, from ${config.mail.from}` : ""}`],
+    ["vip ports", config.vipPorts ? [...config.vipPorts].join(", ") : "any"],
+  ];
+}

@@ -1,0 +1,111 @@
+import type { Command } from "commander";
+import { usageError } from "../../core/errors.ts";
+import { certificateDocument } from "../../core/documents.ts";
+import type { RawRow } from "../../intake/csv.ts";
+import { importRows } from "../../intake/import.ts";
+import type { Fault } from "../../intake/row.ts";
+import type { House } from "../../runtime/house.ts";
+import { importDeps } from "../../runtime/imports.ts";
+import { NOBODY_RENEWS, someoneRenews, withRestoredHouse } from "../house.ts";
+import { type Io, note, plain, print } from "../output.ts";
+import { waitForImport } from "../wait.ts";
+
+/** One certificate as asked for on a command line; cells as a CSV's row would have them. */
+export interface SingleRequest {
+  names: readonly string[];
+  cells: Readonly<Record<string, string | undefined>>;
+  source: string;
+  quiet: boolean;
+}
+
+export interface SingleResult {
+  id: string;
+  status: string;
+  detail: string;
+  name: string;
+}
+
+export function issueCommand(program: Command, io: Io, exit: (code: number) => void): void {
+  program
+    .command("issue")
+    .summary("get one certificate now")
+    .description("Gets one certificate for all the names given, and waits for it. Works without `up`.")
+    .requiredOption("-d, --domain <name...>", "a name; the first one names the certificate")
+    .option("-p, --vip-port <port>", "port of the VIP (443)")
+    .option("--acme-port <port>", "port that answers http-01 (8888)")
+    .option("-f, --from <address>", "sender of mail")
+    .option("-t, --to <address>", "recipient of mail")
+    .option("-r, --relay <host>", "mail relay")
+    .option("-x, --relay-port <port>", "port of the mail relay (25)")
+    .option("--ca <name>", "a CA of the configuration")
+    .option("--profile <name>", "a profile that the CA offers")
+    .option("--key-type <type>", "ec256, ec384, rsa2048, rsa3072, rsa4096")
+    .option("--priority <level>", "urgent, high, normal, low, or 1 to 100", "urgent")
+    .option("--json", "one JSON document on stdout")
+    .addHelpText(
+      "after",
+      `
+Examples:
+  certherd issue -d www.example.com
+  certherd issue -d example.com www.example.com --acme-port 8889
+  certherd issue -d example.com -t ops@example.com -f certs@example.com -r mail.example.com`,
+    )
+    .action(async (options: Record<string, string | undefined> & { domain: string[]; json?: boolean }) => {
+      exit(
+        await withRestoredHouse(io, async (house) => {
+          const result = await issueOne(house, io, {
+            names: options.domain,
+            source: "certherd issue",
+            quiet: options.json === true,
+            cells: {
+              VIPPort: options.vipPort,
+              ACMEPort: options.acmePort,
+              FROMAddr: options.from,
+              TOAddr: options.to,
+              RELAYAddr: options.relay,
+              RELAYPort: options.relayPort,
+              CA: options.ca,
+              Profile: options.profile,
+              KeyType: options.keyType,
+              Priority: options.priority,
+            },
+          });
+          const record = await house.certificates.get(result.id);
+          if (options.json && record) print(io, JSON.stringify(certificateDocument(record)));
+          else if (result.status === "issued") {
+            const paths = house.certificateFiles.paths(result.id);
+            print(io, `Issued ${result.name}: ${paths.fullchain} and ${paths.key}`);
+          } else print(io, `${result.name} is not issued: ${plain(result.detail)}`);
+          if (!(await someoneRenews(house))) note(io, NOBODY_RENEWS);
+          return result.status === "issued" || result.status === "serving" ? 0 : 1;
+        }),
+      );
+    });
+}
+
+/** Takes in one row and waits for its certificate. A row that is wrong is a usage error with all its faults. */
+export async function issueOne(house: House, io: Io, request: SingleRequest): Promise<SingleResult> {
+  const given = Object.entries(request.cells).filter((entry): entry is [string, string] => entry[1] !== undefined);
+  const cells: Record<string, string> = { DOMAIN: request.names.join(" "), ...Object.fromEntries(given) };
+  const row: RawRow = { line: 1, cells, raw: Object.values(cells), faults: [] };
+  const faults: Fault[] = [];
+  const { id } = await importRows(importDeps(house), {
+    rows: one(row),
+    info: { header: undefined, warnings: [] },
+    source: request.source,
+    notify: "each",
+    onRejected: async (_, found) => {
+      faults.push(...found);
+    },
+  });
+  if (faults.length > 0) throw usageError("bad_request", faults.map(({ column, reason }) => `${column}: ${reason}`).join("\n"));
+  await waitForImport(house, io, id, { quiet: request.quiet });
+  for await (const ids of house.imports.certificates(id))
+    for (const record of await house.certificates.getMany(ids))
+      if (record) return { id: record.id, name: record.spec.names[0] ?? "", status: record.status, detail: record.detail ?? "" };
+  throw usageError("bad_request", "The certificate was removed while it was waited for.");
+}
+
+async function* one(row: RawRow): AsyncGenerator<RawRow> {
+  yield row;
+}

@@ -1,0 +1,54 @@
+import type { Command } from "commander";
+import { type CertificateRecord, STATUSES, type Status } from "../../core/certificate.ts";
+import { rfc3339 } from "../../core/clock.ts";
+import { certificateDocument } from "../../core/documents.ts";
+import type { House } from "../../runtime/house.ts";
+import { withRestoredHouse } from "../house.ts";
+import { type Io, oneOf, plain, printPieces } from "../output.ts";
+
+export function listCommand(program: Command, io: Io, exit: (code: number) => void): void {
+  program
+    .command("list")
+    .summary("list the certificates")
+    .option("--status <status>", `only those in one status: ${STATUSES.join(", ")}`)
+    .option("--json", "one JSON document on stdout")
+    .addHelpText("after", "\nExamples:\n  certherd list\n  certherd list --status attention\n  certherd list --json | jq '.certificates[].notAfter'")
+    .action(async (options: { status?: string; json?: boolean }) => {
+      const status = options.status === undefined ? undefined : oneOf<Status>("--status", options.status, STATUSES);
+      await withRestoredHouse(io, (house) => printPieces(io, options.json ? asJson(house, status) : asTable(house, status)));
+      exit(0);
+    });
+}
+
+async function* asJson(house: House, status: Status | undefined): AsyncGenerator<string> {
+  yield '{"certificates":[';
+  let separator = "";
+  for await (const record of house.certificates.all(status)) {
+    yield separator + JSON.stringify(certificateDocument(record));
+    separator = ",\n";
+  }
+  yield "]}\n";
+}
+
+/** Columns of fixed width, as the rows are not known before they come. */
+async function* asTable(house: House, status: Status | undefined): AsyncGenerator<string> {
+  let count = 0;
+  for await (const record of house.certificates.all(status)) {
+    if (count++ === 0) yield line(["NAME", "STATUS", "EXPIRES", "SERIAL OR REASON"]);
+    yield line(cells(record));
+  }
+  yield count === 0 ? "No certificates.\n" : `${count} certificates.\n`;
+}
+
+function cells(record: CertificateRecord): string[] {
+  const { spec, status, leaf, detail, until } = record;
+  const more = spec.names.length > 1 ? ` (+${spec.names.length - 1})` : "";
+  const why = [until ? `until ${rfc3339(until)}` : "", detail ?? ""].filter((part) => part !== "").join(": ");
+  const expires = leaf ? rfc3339(leaf.notAfter).slice(0, 10) : "–";
+  return [`${spec.names[0]}${more}`, status, expires, why || (leaf?.serial ?? "")];
+}
+
+function line([name = "", status = "", expires = "", rest = ""]: readonly string[]): string {
+  return `${plain(name).padEnd(40)}  ${status.padEnd(10)}  ${expires.padEnd(10)}  ${plain(rest)}\n`;
+}
+

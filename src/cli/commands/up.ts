@@ -1,0 +1,22 @@
+import type { Command } from "commander";
+import { runProcess, stderrLog } from "../../runtime/process.ts";
+
+export function upCommand(program: Command): void {
+  program
+    .command("up")
+    .summary("run everything in this process")
+    .description("Issues, answers challenges, sends mail and serves the HTTP API, until SIGTERM or Ctrl-C.")
+    .addHelpText(
+      "after",
+      `
+Without REDIS_URL a private Redis with an append-only file runs under $CERTHERD_HOME.
+Examples:
+  CERTHERD_HOME=/var/lib/certherd CERTHERD_ACCOUNT_EMAIL=ops@example.com certherd up
+  CERTHERD_CA=letsencrypt-staging certherd up      try it without touching the real limits`,
+    )
+    .action(async () => {
+      await runProcess(["respond", "notify", "issue", "api", "up"], ({ config }) => {
+        stderrLog(`certherd is up on ${config.node}: ${config.cas.map((ca) => ca.name).join(", ")}; files in ${config.home}.`);
+      });
+    });
+}

@@ -1,0 +1,67 @@
+import { loadConfig } from "../config/load.ts";
+import { type House, openHouse } from "../runtime/house.ts";
+import type { Service } from "../runtime/service.ts";
+import { startRoles } from "../runtime/up.ts";
+import { restore } from "../runtime/upkeep.ts";
+import type { Role } from "../store/alive.ts";
+import { type Io, note } from "./output.ts";
+
+/** Opens the house for one command, and closes it whatever happens. */
+export async function withHouse<T>(io: Io, action: (house: House) => Promise<T>): Promise<T> {
+  const house = await openHouse(loadConfig(), (line) => note(io, line));
+  try {
+    return await action(house);
+  } finally {
+    await house.close();
+  }
+}
+
+/** Like `withHouse`, for commands that need what the files tell to be in Redis. */
+export async function withRestoredHouse<T>(io: Io, action: (house: House) => Promise<T>): Promise<T> {
+  return await withHouse(io, async (house) => {
+    await restore(house);
+    return await action(house);
+  });
+}
+
+/** What issuing a certificate takes. */
+const NEEDED: readonly Role[] = ["respond", "notify", "issue"];
+
+/**
+ * Runs in this process whatever role is alive nowhere, so that a command works without `up`. Looks again for as long
+ * as it is open: the `up` that was there may be killed.
+ */
+export class InProcessWorkers implements Service {
+  readonly #house: House;
+  readonly #services: Service[] = [];
+  readonly #started = new Set<Role>();
+
+  constructor(house: House) {
+    this.#house = house;
+  }
+
+  /** Whether any role runs here. */
+  get working(): boolean {
+    return this.#started.size > 0;
+  }
+
+  async ensure(): Promise<void> {
+    const alive = await this.#house.alive.roles(Date.now());
+    const missing = NEEDED.filter((role) => !alive.has(role) && !this.#started.has(role));
+    if (missing.length === 0) return;
+    for (const role of missing) this.#started.add(role);
+    this.#services.push(await startRoles(this.#house, missing));
+  }
+
+  async close(): Promise<void> {
+    for (const service of this.#services.reverse()) await service.close();
+  }
+}
+
+/** Whether anything that renews certificates runs on this Redis. */
+export async function someoneRenews(house: House): Promise<boolean> {
+  return (await house.alive.roles(Date.now())).has("up");
+}
+
+export const NOBODY_RENEWS =
+  "Nothing that renews certificates runs here: start `certherd up` (systemctl enable --now certherd) and leave it running.";

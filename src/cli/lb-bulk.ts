@@ -1,0 +1,46 @@
+import { openCsv, readRows } from "../intake/csv.ts";
+import { importRows } from "../intake/import.ts";
+import { RejectedFile, rejectedPath } from "../intake/rejected.ts";
+import type { House } from "../runtime/house.ts";
+import { importDeps } from "../runtime/imports.ts";
+import { NOBODY_RENEWS, someoneRenews } from "./house.ts";
+import { failure, success } from "./lb-words.ts";
+import { type Io, note, plain, print } from "./output.ts";
+import { waitForImport } from "./wait.ts";
+
+/** `lb-letsencrypt -b`: every row of the file, and the original's line for each. Returns the exit code. */
+export async function runBulk(house: House, io: Io, file: string): Promise<number> {
+  const { maxImportBytes } = house.config;
+  const { source, what } = await openCsv(file, { maxBytes: maxImportBytes });
+  const rows = readRows(source, { maxBytes: maxImportBytes, what });
+  const rejected = new RejectedFile(rejectedPath(file), rows.info);
+  const { id, counts } = await importRows(importDeps(house), {
+    rows,
+    info: rows.info,
+    source: file,
+    notify: house.config.mail.notify,
+    onRejected: async (row, faults) => {
+      for (const { line, column, reason } of faults) note(io, `line ${line}, ${column}: ${plain(reason)}`);
+      await rejected.add(row, faults);
+    },
+  });
+  const path = await rejected.close();
+  if (path) note(io, `The rejected rows are in ${path}.`);
+  await waitForImport(house, io, id, { quiet: !io.err.isTTY });
+  const failed = await printEach(house, io, id);
+  if (!(await someoneRenews(house))) note(io, NOBODY_RENEWS);
+  return failed + counts.rejectedRows > 0 ? 1 : 0;
+}
+
+async function printEach(house: House, io: Io, importId: string): Promise<number> {
+  let failed = 0;
+  for await (const ids of house.imports.certificates(importId))
+    for (const record of await house.certificates.getMany(ids)) {
+      if (!record) continue;
+      const name = record.spec.names[0] ?? "";
+      const issued = record.status === "issued" || record.status === "serving";
+      if (!issued) failed++;
+      print(io, issued ? success(name) : failure(name, record.detail ?? record.status));
+    }
+  return failed;
+}

@@ -1,0 +1,10 @@
+import { plain } from "./output.ts";
+
+/** The original's words, spelled right. */
+export function success(name: string): string {
+  return `Successfully issued and uploaded new cert ${name}, finished`;
+}
+
+export function failure(name: string, detail: string): string {
+  return `Failed to issue certificate for ${name}, check external access on port 80 and that DNS has been configured. (${plain(detail)})`;
+}

@@ -1,0 +1,66 @@
+import { z } from "zod";
+import { parseDuration } from "../core/duration.ts";
+
+const duration = z.string().transform((text, context) => {
+  const ms = parseDuration(text);
+  if (ms !== undefined && ms > 0) return ms;
+  context.addIssue(`"${text}" is no duration; write it as 500ms, 36s, 12m, 3h or 7d`);
+  return z.NEVER;
+});
+
+const limit = z
+  .strictObject({ count: z.number().int().positive(), per: duration })
+  .transform(({ count, per }) => ({ count, period: per }));
+
+const certificateLimits = z.strictObject({
+  newOrders: limit.optional(),
+  certificatesPerDomain: limit.optional(),
+  certificatesPerNameSet: limit.optional(),
+  failedAuthorizations: limit.optional(),
+});
+
+const ca = z.strictObject({
+  name: z.string().regex(/^[a-z0-9][a-z0-9.-]{0,62}$/, "a CA's name is lower-case letters, digits, - and ."),
+  directory: z.url({ protocol: /^https?$/ }).optional(),
+  root: z.string().optional(),
+  email: z.string().optional(),
+  eab: z.strictObject({ kid: z.string().min(1), hmacFile: z.string().min(1) }).optional(),
+  profile: z.string().optional(),
+  limits: certificateLimits.optional(),
+  domains: z.record(z.string(), certificateLimits.pick({ certificatesPerDomain: true })).optional(),
+});
+
+const termination = z.looseObject({ nodes: z.array(z.looseObject({ name: z.string() })) });
+
+/** The configuration file (CERTHERD_CONFIG). Unknown keys are refused: a misspelt one would be silently lost. */
+export const configFile = z.strictObject({
+  cas: z.array(ca).min(1).optional(),
+  spillAfter: duration.optional(),
+  retry: z.array(duration).min(1).optional(),
+  acmeListen: z.string().optional(),
+  vips: z.array(z.string()).optional(),
+  mail: z
+    .strictObject({ from: z.string().optional(), notify: z.enum(["each", "digest", "off"]).optional() })
+    .optional(),
+  activeWhen: z.strictObject({ address: z.string() }).optional(),
+  tokens: z
+    .array(
+      z.strictObject({
+        name: z.string().min(1),
+        sha256: z.string().regex(/^[0-9a-f]{64}$/i, "the SHA-256 of the token, as 64 hex digits"),
+        scopes: z.array(z.enum(["read", "enqueue", "admin"])).min(1),
+      }),
+    )
+    .optional(),
+  terminations: z.record(z.string().regex(/^\d{1,5}$/, "a VIP port"), termination).optional(),
+  maxImportBytes: z.number().int().positive().optional(),
+});
+
+export type ConfigFile = z.infer<typeof configFile>;
+
+/** "cas.0.limits.newOrders.per: …" for each fault, so that the reader finds the place in the file. */
+export function describeFaults(error: z.ZodError): string {
+  return error.issues
+    .map((issue) => `${issue.path.length ? issue.path.join(".") : "the file"}: ${issue.message}`)
+    .join("; ");
+}

@@ -1,0 +1,136 @@
+import { createHash } from "node:crypto";
+import type { StoredError } from "./errors.ts";
+
+export const KEY_TYPES = ["ec256", "ec384", "rsa2048", "rsa3072", "rsa4096"] as const;
+export type KeyType = (typeof KEY_TYPES)[number];
+
+export const CHALLENGES = ["http-01", "dns-01"] as const;
+export type ChallengeType = (typeof CHALLENGES)[number];
+
+/** BullMQ's sense: 1 goes first. Every job has one, as jobs without would run before all others. */
+export const PRIORITY = { urgent: 1, high: 10, normal: 50, low: 90 } as const;
+export const PRIORITY_LOWEST = 100;
+
+/** Whom to tell, and through which relay. `to` and `relay` go together; `from` may come from the configuration. */
+export interface MailRoute {
+  from?: string;
+  to: string;
+  relay: string;
+  port: number;
+}
+
+/** What was asked for: all that is needed to order, and to renew, one certificate. */
+export interface CertificateSpec {
+  /** A-labels, lower case, no duplicates, 1 to 100 of them; the first one names the certificate. */
+  names: string[];
+  vipPort: number;
+  acmePort: number;
+  mail?: MailRoute;
+  /** A name from the configuration's `cas`; the first of them when left out. */
+  ca?: string;
+  profile?: string;
+  keyType: KeyType;
+  challenge: ChallengeType;
+  priority: number;
+}
+
+export const DEFAULTS = {
+  vipPort: 443,
+  acmePort: 8888,
+  relayPort: 25,
+  keyType: "ec256",
+  challenge: "http-01",
+  priority: PRIORITY.normal,
+} as const;
+
+export const STATUSES = [
+  "queued",
+  "waiting",
+  "checking",
+  "ordering",
+  "validating",
+  "finalizing",
+  "issued",
+  "deploying",
+  "serving",
+  "attention",
+  "paused",
+  "removed",
+] as const;
+export type Status = (typeof STATUSES)[number];
+
+export const REASONS = ["limit", "retry", "customer", "node", "ca", "person"] as const;
+export type Reason = (typeof REASONS)[number];
+
+/** The leaf that is on disk, as `list` shows it. Times in milliseconds, serial in upper-case hex as openssl prints it. */
+export interface IssuedLeaf {
+  notBefore: number;
+  notAfter: number;
+  issuer: string;
+  serial: string;
+  renewAt: number;
+}
+
+/** Where a certificate stands. Changed only through the store, fenced by its generation. */
+export interface CertificateState {
+  status: Status;
+  reason?: Reason;
+  /** A sentence for a person. */
+  detail?: string;
+  /** Milliseconds since the epoch: when it goes on by itself. */
+  until?: number;
+  error?: StoredError;
+  /** Failed attempts in a row. */
+  attempts: number;
+}
+
+export interface CertificateRecord extends CertificateState {
+  id: string;
+  spec: CertificateSpec;
+  /** Counts the orders asked for; work of an older generation stops where it stands. */
+  generation: number;
+  /** The import that asked last, or undefined for a single enqueue. */
+  importId?: string;
+  /** When the current generation was accepted, milliseconds since the epoch. */
+  acceptedAt: number;
+  /** The order of this generation at the CA, once there is one. */
+  orderUrl?: string;
+  leaf?: IssuedLeaf;
+}
+
+/** The certificate's folder and its key in Redis: its first name, `*` as `_` (as acme.sh does). */
+export function certificateId(firstName: string): string {
+  return firstName.replace("*", "_");
+}
+
+/** Equal for the same set of names, in whatever order (the CA counts certificates by this set). */
+export function namesKey(names: readonly string[]): string {
+  return createHash("sha256").update([...names].sort().join(",")).digest("base64url").slice(0, 22);
+}
+
+/** A certificate that `--wait` no longer waits for, and that no longer holds its import's digest open. */
+export function isSettled(state: Pick<CertificateState, "status" | "reason">, deploys: boolean): boolean {
+  switch (state.status) {
+    case "issued":
+      return !deploys;
+    case "serving":
+    case "attention":
+    case "paused":
+    case "removed":
+      return true;
+    case "waiting":
+      return state.reason === "retry" || state.reason === "customer" || state.reason === "node";
+    case "queued":
+    case "checking":
+    case "ordering":
+    case "validating":
+    case "finalizing":
+    case "deploying":
+      return false;
+  }
+}
+
+/** Names that a later import or `retry` tries again: they stand still for a failure, not for a limit. */
+export function isRetriable(state: Pick<CertificateState, "status" | "reason">): boolean {
+  return state.status === "attention" || (state.status === "waiting" && state.reason !== "limit");
+}

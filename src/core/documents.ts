@@ -1,0 +1,67 @@
+import type { CertificateRecord, Status } from "./certificate.ts";
+import { rfc3339 } from "./clock.ts";
+import type { StoredError } from "./errors.ts";
+
+/** One certificate as `list --json`, `show --json` and the HTTP API give it. */
+export interface CertificateDocument {
+  name: string;
+  names: string[];
+  status: Status;
+  reason?: string;
+  detail?: string;
+  until?: string;
+  error?: StoredError;
+  ca?: string;
+  attempts: number;
+  notBefore?: string;
+  notAfter?: string;
+  issuer?: string;
+  serial?: string;
+  renewAt?: string;
+  nodes: { node: string; serving: boolean; serial?: string }[];
+}
+
+/** One certificate as an import's document gives it. */
+export interface ImportedCertificateDocument {
+  name: string;
+  status: Status;
+  reason?: string;
+  until?: string;
+  error?: StoredError;
+}
+
+export function certificateDocument(record: CertificateRecord): CertificateDocument {
+  const { spec, status, leaf } = record;
+  return {
+    name: spec.names[0] ?? "",
+    names: spec.names,
+    status,
+    ...(record.reason === undefined ? {} : { reason: record.reason }),
+    ...(record.detail === undefined ? {} : { detail: record.detail }),
+    ...(record.until === undefined ? {} : { until: rfc3339(record.until) }),
+    ...(record.error === undefined ? {} : { error: record.error }),
+    ...(spec.ca === undefined ? {} : { ca: spec.ca }),
+    attempts: record.attempts,
+    ...(leaf === undefined
+      ? {}
+      : {
+          notBefore: rfc3339(leaf.notBefore),
+          notAfter: rfc3339(leaf.notAfter),
+          issuer: leaf.issuer,
+          serial: leaf.serial,
+          renewAt: rfc3339(leaf.renewAt),
+        }),
+    nodes: [],
+  };
+}
+
+export function importedCertificateDocument(record: CertificateRecord): ImportedCertificateDocument {
+  const { spec, status, reason, until, error } = record;
+  return {
+    name: spec.names[0] ?? "",
+    status,
+    ...(reason === undefined ? {} : { reason }),
+    ...(until === undefined ? {} : { until: rfc3339(until) }),
+    ...(error === undefined ? {} : { error }),
+  };
+}

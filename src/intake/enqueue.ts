@@ -1,0 +1,95 @@
+import { type CertificateSpec, certificateId, isRetriable, namesKey } from "../core/certificate.ts";
+import type { Clock } from "../core/clock.ts";
+import type { Producer } from "../queue/producer.ts";
+import type { AcceptAction, Accepted, CertificateStore } from "../store/certificates.ts";
+import type { ImportCounts, ImportStore } from "../store/imports.ts";
+
+/** Who tells people: registers whom an import's digest goes to, and is told when an import has nothing open. */
+export interface DigestBook {
+  address(importId: string, specs: readonly CertificateSpec[]): Promise<void>;
+  importEnded(importId: string): Promise<void>;
+}
+
+export interface EnqueuerDeps {
+  certificates: CertificateStore;
+  imports: ImportStore;
+  producer: Producer;
+  digests: DigestBook;
+  clock: Clock;
+  /** The account that a certificate without a CA of its own is ordered with. */
+  defaultAccount: string;
+}
+
+/** The one way into the queue, for imports, single enqueues, retries, and what is found on disk at a start. */
+export class Enqueuer {
+  readonly #deps: EnqueuerDeps;
+
+  constructor(deps: EnqueuerDeps) {
+    this.#deps = deps;
+  }
+
+  /**
+   * Takes specs into the index and queues those that lead to an order. They have to be on disk before. A call that
+   * a crash cut off can be repeated: what was queued is found so.
+   */
+  async enqueue(
+    specs: readonly CertificateSpec[],
+    options: { importId?: string; force?: boolean; beforeAdmission?: (accepted: Accepted[]) => Promise<void> } = {},
+  ): Promise<Accepted[]> {
+    const { certificates, imports, digests, clock } = this.#deps;
+    if (specs.length === 0) return [];
+    const { importId } = options;
+    if (importId !== undefined) {
+      await imports.addCertificates(
+        importId,
+        specs.map(({ names }) => certificateId(names[0] ?? "")),
+      );
+      await digests.address(importId, specs);
+    }
+    const accepted = await certificates.accept(specs, { ...options, now: clock.now() });
+    await options.beforeAdmission?.(accepted);
+    await this.#admit(accepted, specs);
+    return accepted;
+  }
+
+  /** Queues what has been accepted with a new generation. */
+  async #admit(accepted: readonly Accepted[], specs: readonly CertificateSpec[]): Promise<void> {
+    const { producer, clock, defaultAccount } = this.#deps;
+    const admissions = accepted.flatMap(({ id, generation, action }, index) => {
+      const spec = specs[index];
+      if (!spec || action === "updated" || action === "unchanged") return [];
+      return [{ id, generation, account: spec.ca ?? defaultAccount, priority: spec.priority, action }];
+    });
+    // The next try of a failed one was planned for later, and is overtaken by this one.
+    const retried = admissions.filter(({ action }) => action === "retry");
+    await Promise.all(
+      retried.map((job) => producer.withdraw(job.account, { ...job, generation: job.generation - 1 })),
+    );
+    await producer.admit(admissions, clock.now());
+  }
+
+  /** What `enqueue` would do with each, without doing it. */
+  async foresee(specs: readonly CertificateSpec[]): Promise<AcceptAction[]> {
+    const records = await this.#deps.certificates.getMany(
+      specs.map(({ names }) => certificateId(names[0] ?? "")),
+    );
+    return specs.map((spec, index) => {
+      const record = records[index];
+      if (!record || record.status === "removed") return "new";
+      if (namesKey(record.spec.names) !== namesKey(spec.names)) return "reorder";
+      if (isRetriable(record)) return "retry";
+      return JSON.stringify(record.spec) === JSON.stringify(spec) ? "unchanged" : "updated";
+    });
+  }
+
+  /** Whether each has to be written to disk before it is enqueued. */
+  async changed(specs: readonly CertificateSpec[]): Promise<boolean[]> {
+    return (await this.foresee(specs)).map((action) => action !== "unchanged");
+  }
+
+  /** The whole file has been enqueued. */
+  async finishReading(importId: string, counts: ImportCounts): Promise<void> {
+    if (await this.#deps.imports.finishReading(importId, counts))
+      await this.#deps.digests.importEnded(importId);
+  }
+}

@@ -1,0 +1,198 @@
+import { type CertificateSpec, certificateId, namesKey } from "../core/certificate.ts";
+import type { Clock } from "../core/clock.ts";
+import { FaultFile } from "../store/faults.ts";
+import type { ImportFiles, ImportJournal } from "../store/import-files.ts";
+import { newImportId } from "../store/import-files.ts";
+import { type ImportCounts, type ImportStore, NO_COUNTS, type NotifyMode } from "../store/imports.ts";
+import type { CsvInfo, RawRow } from "./csv.ts";
+import type { Enqueuer } from "./enqueue.ts";
+import { checkRow, type Fault, makeFault, type RowContext } from "./row.ts";
+
+const CHUNK = 1_000;
+
+export interface ImportDeps {
+  imports: ImportStore;
+  files: ImportFiles;
+  enqueuer: Enqueuer;
+  clock: Clock;
+  context: Omit<RowContext, "line">;
+}
+
+export interface ImportRequest {
+  rows: AsyncIterable<RawRow>;
+  info: CsvInfo;
+  /** The file's name, for a person. */
+  source: string;
+  notify: NotifyMode;
+  /** For every row that names none of its own. */
+  priority?: number;
+  dryRun?: boolean;
+  /** Takes one bad row with all its faults, which are on record under the import's id in any case. */
+  onRejected?: (row: RawRow, faults: readonly Fault[]) => Promise<void>;
+  /** Called once the import has an id, before its first row. */
+  onBegin?: (id: string) => void;
+  onProgress?: (counts: ImportCounts) => void;
+}
+
+export interface ImportResult {
+  id: string;
+  counts: ImportCounts;
+  /** All faults, in the order of the rows; to be read once or more. */
+  faults: FaultFile<Fault>;
+}
+
+interface Checked {
+  row: RawRow;
+  spec: CertificateSpec;
+}
+
+/**
+ * Takes a CSV in, a chunk of rows at a time: checked, compared with what is there, written to disk, and only then
+ * put into the index and queued. Memory does not grow with the file, and a chunk that was queued is never lost.
+ */
+export async function importRows(deps: ImportDeps, request: ImportRequest): Promise<ImportResult> {
+  const at = deps.clock.now();
+  const id = newImportId(at);
+  const faults = new FaultFile<Fault>(deps.files.root, id);
+  const run = new ImportRun(deps, request, id, faults);
+  // Wait for the first row: a file that is no CSV at all leaves no trace.
+  const rows = request.rows[Symbol.asyncIterator]();
+  let next = await rows.next();
+  request.onBegin?.(id);
+  const journal = request.dryRun ? undefined : await begin(deps, request, id, at);
+  try {
+    let chunk: RawRow[] = [];
+    for (; !next.done; next = await rows.next()) {
+      if (chunk.push(next.value) < CHUNK) continue;
+      await run.take(chunk, journal);
+      chunk = [];
+    }
+    await run.take(chunk, journal);
+    if (journal) await journal.append([{ end: run.counts }]);
+  } finally {
+    await journal?.close();
+    await faults.close();
+    if (request.dryRun) await deps.imports.forgetSeen(id);
+  }
+  if (!request.dryRun) await deps.enqueuer.finishReading(id, run.counts);
+  return { id, counts: run.counts, faults };
+}
+
+async function begin(
+  deps: ImportDeps,
+  request: ImportRequest,
+  id: string,
+  at: number,
+): Promise<ImportJournal> {
+  const header = { import: id, source: request.source, at, notify: request.notify };
+  const journal = await deps.files.begin(header);
+  await deps.imports.create(id, request.source, request.notify, at);
+  return journal;
+}
+
+class ImportRun {
+  readonly counts: ImportCounts = { ...NO_COUNTS };
+  readonly #deps: ImportDeps;
+  readonly #request: ImportRequest;
+  readonly #id: string;
+  readonly #faults: FaultFile<Fault>;
+
+  constructor(deps: ImportDeps, request: ImportRequest, id: string, faults: FaultFile<Fault>) {
+    this.#deps = deps;
+    this.#request = request;
+    this.#id = id;
+    this.#faults = faults;
+  }
+
+  async take(rows: readonly RawRow[], journal: ImportJournal | undefined): Promise<void> {
+    if (rows.length === 0) return;
+    this.counts.rows += rows.length;
+    const unique = await this.#withoutRepeats(await this.#check(rows));
+    if (journal) await this.#accept(unique, journal);
+    else await this.#foresee(unique);
+    if (journal) await this.#deps.imports.setCounts(this.#id, this.counts, this.#deps.clock.now());
+    this.#request.onProgress?.(this.counts);
+  }
+
+  async #check(rows: readonly RawRow[]): Promise<Checked[]> {
+    const checked: Checked[] = [];
+    for (const row of rows) {
+      const result = checkRow(row.cells, { ...this.#deps.context, line: row.line, faults: row.faults });
+      if ("spec" in result) checked.push({ row, spec: this.#prioritized(result.spec, row) });
+      else await this.#reject(row, result.faults);
+    }
+    return checked;
+  }
+
+  #prioritized(spec: CertificateSpec, row: RawRow): CertificateSpec {
+    const { priority } = this.#request;
+    return priority === undefined || row.cells.Priority ? spec : { ...spec, priority };
+  }
+
+  /** The same names again are one certificate; the same first name with others is a question for a person. */
+  async #withoutRepeats(checked: readonly Checked[]): Promise<Checked[]> {
+    const marks = checked.map(({ row, spec }) => ({
+      id: idOf(spec),
+      mark: `${row.line}|${namesKey(spec.names)}`,
+    }));
+    const seen = await this.#deps.imports.see(this.#id, marks);
+    const unique: Checked[] = [];
+    for (const [index, entry] of checked.entries()) {
+      const before = seen[index];
+      if (before === undefined) {
+        unique.push(entry);
+        continue;
+      }
+      const [line, names] = before.split("|");
+      if (names === namesKey(entry.spec.names)) this.counts.duplicates++;
+      else await this.#reject(entry.row, [conflict(entry, line ?? "")]);
+    }
+    return unique;
+  }
+
+  async #reject(row: RawRow, faults: readonly Fault[]): Promise<void> {
+    this.counts.rejectedRows++;
+    await this.#faults.add(faults);
+    await this.#request.onRejected?.(row, faults);
+  }
+
+  async #accept(checked: readonly Checked[], journal: ImportJournal): Promise<void> {
+    const { enqueuer, clock } = this.#deps;
+    const at = clock.now();
+    const specs = checked.map(({ spec }) => spec);
+    const changed = await enqueuer.changed(specs);
+    // What is there and the same already was written by the import that brought it.
+    const lines = checked
+      .filter((_, index) => changed[index])
+      .map(({ row, spec }) => ({ line: row.line, at, spec }));
+    await journal.append(lines);
+    for (const { action } of await enqueuer.enqueue(specs, { importId: this.#id })) this.#count(action);
+  }
+
+  async #foresee(checked: readonly Checked[]): Promise<void> {
+    for (const action of await this.#deps.enqueuer.foresee(checked.map(({ spec }) => spec)))
+      this.#count(action);
+  }
+
+  #count(action: "new" | "reorder" | "retry" | "updated" | "unchanged"): void {
+    if (action === "updated" || action === "unchanged") this.counts.unchanged++;
+    else this.counts.accepted++;
+    if (action === "updated") this.counts.updated++;
+    if (action === "retry") this.counts.retried++;
+  }
+}
+
+function idOf(spec: CertificateSpec): string {
+  return certificateId(spec.names[0] ?? "");
+}
+
+function conflict({ row, spec }: Checked, line: string): Fault {
+  const domain = row.cells.DOMAIN ?? "";
+  return makeFault(
+    row.line,
+    domain,
+    "DOMAIN",
+    domain,
+    `${spec.names[0]} stands with other names in line ${line}; put all its names into one row, or begin this one with another name.`,
+  );
+}

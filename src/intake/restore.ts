@@ -1,0 +1,171 @@
+import { type CertificateRecord, type CertificateSpec, certificateId, namesKey } from "../core/certificate.ts";
+import type { Clock } from "../core/clock.ts";
+import type { Producer } from "../queue/producer.ts";
+import type { Accepted, CertificateStore } from "../store/certificates.ts";
+import type { CertificateFile, CertificateFiles } from "../store/files.ts";
+import type { AcceptedLine, ImportFiles, ImportHeader, ImportLine } from "../store/import-files.ts";
+import { type ImportCounts, type ImportStore, NO_COUNTS } from "../store/imports.ts";
+import type { Enqueuer } from "./enqueue.ts";
+
+const CHUNK = 1_000;
+/** Milliseconds after which an import that says nothing has lost its reader. */
+const ABANDONED = 60_000;
+
+export interface RestoreDeps {
+  certificates: CertificateStore;
+  imports: ImportStore;
+  certificateFiles: CertificateFiles;
+  importFiles: ImportFiles;
+  enqueuer: Enqueuer;
+  producer: Producer;
+  clock: Clock;
+  defaultAccount: string;
+}
+
+/**
+ * Makes an empty Redis hold again what the files tell: first every certificate that has settled, as it stood; then
+ * what was accepted after that, which is queued. Repeating it changes nothing.
+ */
+export async function restoreFromFiles(deps: RestoreDeps): Promise<number> {
+  let restored = 0;
+  let chunk: CertificateFile[] = [];
+  const flush = async (): Promise<void> => {
+    restored += await restoreChunk(deps, chunk);
+    chunk = [];
+  };
+  for await (const file of deps.certificateFiles.all()) if (chunk.push(file) >= CHUNK) await flush();
+  await flush();
+  for (const id of await deps.importFiles.ids()) await replayImport(deps, id);
+  return restored;
+}
+
+async function restoreChunk(deps: RestoreDeps, files: readonly CertificateFile[]): Promise<number> {
+  const ids = files.map(({ name }) => certificateId(name));
+  const known = await deps.certificates.getMany(ids);
+  const missing = files.filter((_, index) => known[index] === undefined).map(toRecord);
+  if (missing.length === 0) return 0;
+  await deps.certificates.restore(missing);
+  const retries = missing.filter(({ status, reason }) => status === "waiting" && reason === "retry");
+  const admissions = retries.map(({ id, generation, spec, until }) => ({
+    id,
+    generation: generation,
+    account: spec.ca ?? deps.defaultAccount,
+    priority: spec.priority,
+    ...(until === undefined ? {} : { at: until }),
+  }));
+  await deps.producer.admit(admissions, deps.clock.now());
+  return missing.length;
+}
+
+/** A file of a failed attempt was written under the generation that failed; the next one is what is waited for. */
+function toRecord(file: CertificateFile): CertificateRecord {
+  const { version: _, name, provenance: __, ...rest } = file;
+  const next = rest.status === "waiting" ? 1 : 0;
+  return { ...rest, id: certificateId(name), generation: rest.generation + next };
+}
+
+/** Enqueues what an import accepted and what no certificate on disk has answered yet. */
+export async function replayImport(deps: RestoreDeps, fileId: string): Promise<void> {
+  let header: ImportHeader | undefined;
+  let counts: ImportCounts | undefined;
+  let chunk: AcceptedLine[] = [];
+  const accepted = { ...NO_COUNTS };
+  const flush = async (): Promise<void> => {
+    await replayChunk(deps, header?.import, chunk);
+    accepted.rows += chunk.length;
+    accepted.accepted += chunk.length;
+    chunk = [];
+  };
+  for await (const line of deps.importFiles.lines(fileId)) {
+    if (isHeader(line)) header = await begin(deps, line);
+    else if ("end" in line) counts = line.end;
+    else if (chunk.push(line) >= CHUNK) await flush();
+  }
+  await flush();
+  if (header) await deps.enqueuer.finishReading(header.import, counts ?? accepted);
+}
+
+function isHeader(line: ImportLine): line is ImportHeader {
+  return "import" in line;
+}
+
+async function begin(deps: RestoreDeps, header: ImportHeader): Promise<ImportHeader> {
+  if (!(await deps.imports.get(header.import)))
+    await deps.imports.create(header.import, header.source, header.notify, header.at);
+  return header;
+}
+
+async function replayChunk(deps: RestoreDeps, importId: string | undefined, lines: readonly AcceptedLine[]): Promise<void> {
+  const records = await deps.certificates.getMany(lines.map(({ spec }) => certificateId(spec.names[0] ?? "")));
+  const open: CertificateSpec[] = [];
+  const settled: string[] = [];
+  for (const [index, { at, spec }] of lines.entries()) {
+    const record = records[index];
+    if (record && isAnswered(record, at, spec)) settled.push(record.id);
+    else open.push(spec);
+  }
+  if (importId !== undefined) await deps.imports.addCertificates(importId, settled);
+  await deps.enqueuer.enqueue(open, {
+    ...(importId === undefined ? {} : { importId }),
+    beforeAdmission: (accepted) => resumeOrders(deps, accepted),
+  });
+}
+
+/** An order that was in flight when Redis was lost has been paid for: its certificate goes on with it. */
+async function resumeOrders(deps: RestoreDeps, accepted: readonly Accepted[]): Promise<void> {
+  for (const { id, generation, action } of accepted) {
+    if (action !== "new") continue;
+    const order = await deps.certificateFiles.pendingOrder(id);
+    if (order) await deps.certificates.claimOrder(id, generation, order.orderUrl);
+  }
+}
+
+/** The record is of this acceptance or a later one, or holds the same names already. */
+function isAnswered(record: CertificateRecord, at: number, spec: CertificateSpec): boolean {
+  if (record.acceptedAt >= at) return true;
+  const same = namesKey(record.spec.names) === namesKey(spec.names);
+  return same && JSON.stringify(record.spec) === JSON.stringify(spec);
+}
+
+/** Takes up imports whose reader died in the middle: what it had written is enqueued, and the import ends. */
+export async function adoptAbandonedImports(deps: RestoreDeps): Promise<string[]> {
+  const ids = await deps.imports.abandoned(deps.clock.now() - ABANDONED);
+  for (const id of ids) {
+    await replayImport(deps, id);
+    await ensureJobs(deps);
+  }
+  return ids;
+}
+
+/**
+ * Gives a job to every certificate that is on its way and has none, as after a process that died between the index
+ * and the queue. Reads only what is not settled.
+ */
+export async function ensureJobs(deps: RestoreDeps): Promise<number> {
+  let added = 0;
+  for (const status of ["queued", "checking", "ordering", "validating", "finalizing", "waiting"] as const) {
+    let chunk: CertificateRecord[] = [];
+    for await (const record of deps.certificates.all(status)) {
+      if (chunk.push(record) < CHUNK) continue;
+      added += await addMissing(deps, chunk);
+      chunk = [];
+    }
+    added += await addMissing(deps, chunk);
+  }
+  return added;
+}
+
+async function addMissing(deps: RestoreDeps, records: readonly CertificateRecord[]): Promise<number> {
+  const account = (record: CertificateRecord): string => record.spec.ca ?? deps.defaultAccount;
+  const jobs = records.map((record) => ({ ...record, account: account(record) }));
+  const without = await deps.producer.withoutJob(jobs);
+  const admissions = without.map(({ id, generation, account, spec, status, reason, until }) => ({
+    id,
+    generation,
+    account,
+    priority: spec.priority,
+    ...(status === "waiting" && reason !== "limit" && until !== undefined ? { at: until } : {}),
+  }));
+  await deps.producer.admit(admissions, deps.clock.now());
+  return admissions.length;
+}

@@ -1,0 +1,98 @@
+import type { Authorization, Challenge, Order } from "../acme/session.ts";
+import { rfc3339 } from "../core/clock.ts";
+import { AppError } from "../core/errors.ts";
+import { holderOf } from "./admit.ts";
+import type { Turn } from "./ports.ts";
+
+/** The window of a name's failures is full; the order itself is as good as before. */
+export const NO_ROOM = "failed_authorizations";
+
+/** Authorizations of one order asked for at once. */
+const AT_ONCE = 8;
+
+interface Pending {
+  authorization: Authorization;
+  challenge: Challenge;
+}
+
+/**
+ * Answers the challenge of each name that the CA has not authorized yet (RFC 8555 §7.5). In this order: somebody
+ * listens, the answers are in Redis, there is room for as many failures, and only then the CA may come.
+ */
+export async function answerChallenges(turn: Turn, order: Order): Promise<void> {
+  const { deps, session, record } = turn;
+  const authorizations = await inGroups(order.authorizations, (url) => session.authorization(url));
+  const pending = authorizations.filter(({ status }) => status === "pending").map((found) => chosen(turn, found));
+  if (pending.length > 0) {
+    await deps.responders.ready(record.spec.acmePort);
+    await deps.challenges.put(
+      pending.map(({ challenge: { token } }) => ({ token, keyAuthorization: session.keyAuthorization(token) })),
+    );
+    await holdPlaces(turn, pending.map(({ authorization }) => authorization.name));
+  }
+  const change = { status: "validating", event: { what: "validating" } } as const;
+  await deps.certificates.transition(record.id, record.generation, change, deps.clock.now());
+  // One that is `processing` has been answered before a crash.
+  const open = pending.filter(({ challenge }) => challenge.status === "pending");
+  await inGroups(open, ({ challenge }) => session.answer(challenge));
+}
+
+function chosen({ record }: Turn, authorization: Authorization): Pending {
+  const challenge = authorization.challenges.find(({ type }) => type === record.spec.challenge);
+  if (challenge) return { authorization, challenge };
+  const offered = authorization.challenges.map(({ type }) => type).join(", ");
+  throw new AppError(
+    `The CA offers no ${record.spec.challenge} challenge for ${authorization.name}, only ${offered || "none"}.`,
+    { code: "no_challenge", disposition: "attention", identifier: authorization.name },
+  );
+}
+
+async function holdPlaces({ deps, record }: Turn, names: readonly string[]): Promise<void> {
+  const room = await deps.account.ledger.holdValidations(holderOf(record), names);
+  if (room.ok) return;
+  const retryAt = deps.clock.now() + room.wait;
+  throw new AppError(
+    `${room.name} has failed as often as ${deps.account.name} allows in an hour; it is asked again after ${rfc3339(retryAt)}.`,
+    { code: NO_ROOM, disposition: "limit", retryAt, identifier: room.name },
+  );
+}
+
+/** All names are authorized: the places taken for failures are free again, the answers no longer needed. */
+export async function validationsDone({ deps, record }: Turn): Promise<void> {
+  await deps.account.ledger.validationsPassed(holderOf(record), record.spec.names);
+}
+
+/**
+ * Why an order has become invalid: the failed challenge says it, in the CA's own words. A name whose validation
+ * failed keeps its place in the window, the others give theirs back.
+ */
+export async function orderFailure(turn: Turn, order: Order): Promise<AppError> {
+  const { deps, session, record } = turn;
+  const authorizations = await inGroups(order.authorizations, (url) => session.authorization(url));
+  const failed = authorizations.filter(({ status }) => status === "invalid");
+  const others = authorizations.filter(({ status }) => status !== "invalid");
+  await deps.account.ledger.validationsFailed(holderOf(record), failed.map(({ name }) => name));
+  await deps.account.ledger.validationsPassed(holderOf(record), others.map(({ name }) => name));
+  await dropAnswers(turn, authorizations);
+  const reasons = failed.flatMap(({ name, challenges }) =>
+    challenges.flatMap(({ error }) => (error ? [{ name, error }] : [])),
+  );
+  const first = reasons[0];
+  if (!first)
+    return order.error ?? new AppError("The CA has refused the order without a reason.", { code: "order_invalid", disposition: "retry" });
+  const { code, disposition, type, retryAt, cause } = first.error;
+  const sentence = reasons.map(({ name, error }) => `${name}: ${error.message}`).join("; ");
+  return new AppError(sentence, { code, disposition, type, retryAt, cause, identifier: first.name });
+}
+
+async function dropAnswers({ deps }: Turn, authorizations: readonly Authorization[]): Promise<void> {
+  const tokens = authorizations.flatMap(({ challenges }) => challenges.map(({ token }) => token));
+  await deps.challenges.drop(tokens.filter((token) => token !== ""));
+}
+
+async function inGroups<T, R>(items: readonly T[], each: (item: T) => Promise<R>): Promise<R[]> {
+  const results: R[] = [];
+  for (let from = 0; from < items.length; from += AT_ONCE)
+    results.push(...(await Promise.all(items.slice(from, from + AT_ONCE).map(each))));
+  return results;
+}

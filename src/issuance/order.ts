@@ -1,0 +1,134 @@
+import type { Order } from "../acme/session.ts";
+import type { CertificateRecord } from "../core/certificate.ts";
+import { AppError, asAppError } from "../core/errors.ts";
+import { DONE, type Handler, type Outcome } from "../queue/consumer.ts";
+import type { OrderJob } from "../queue/names.ts";
+import { isWanted } from "./admit.ts";
+import { answerChallenges, NO_ROOM, orderFailure, validationsDone } from "./authorize.ts";
+import { askAgain, fail } from "./failure.ts";
+import { pollAt } from "./polling.ts";
+import type { IssuanceDeps, Turn } from "./ports.ts";
+import { finalize, save } from "./save.ts";
+
+/**
+ * One turn of an order: as many steps as can be done without waiting (RFC 8555 §7.4). To wait is to come back as a
+ * delayed job, so that a slow CA holds no worker. Every turn begins with what the CA says of the order, so a job
+ * that comes back after a crash goes on wherever that order stands.
+ */
+export function orderHandler(deps: IssuanceDeps): Handler<OrderJob> {
+  return async (job, context) => {
+    const record = await deps.certificates.get(job.id);
+    if (!isWanted(record, job) || record.status === "issued" || record.status === "attention") return DONE;
+    if (record.status === "waiting" && record.reason === "retry") {
+      // Failed, and then the process died before it had asked for the next try.
+      await askAgain(deps, record, record.until ?? deps.clock.now());
+      return DONE;
+    }
+    try {
+      const session = await deps.account.session();
+      return await takeTurn({ deps, session, record, job, context });
+    } catch (thrown) {
+      return await failed(deps, record, job, asAppError(thrown));
+    }
+  };
+}
+
+async function takeTurn(turn: Turn): Promise<Outcome<OrderJob>> {
+  let order = await currentOrder(turn);
+  if (order === undefined) return DONE;
+  for (;;) {
+    if (turn.context.signal.aborted) return { kind: "later", at: turn.deps.clock.now(), data: turn.job };
+    switch (order.status) {
+      case "pending":
+        if (turn.job.answered) return poll(turn, order);
+        await answerChallenges(turn, order);
+        turn.job = { ...turn.job, answered: true, polls: 0 };
+        return poll(turn, order);
+      case "ready":
+        await validationsDone(turn);
+        turn.job = { ...turn.job, polls: 0 };
+        order = await finalize(turn, order);
+        break;
+      case "processing":
+        return poll(turn, order);
+      case "valid":
+        await save(turn, order);
+        return DONE;
+      case "invalid":
+        throw await orderFailure(turn, order);
+    }
+    // Finalizing leads to `processing` or `valid`; a CA that stays at `ready` is asked again later.
+    if (order.status === "ready") return poll(turn, order);
+  }
+}
+
+/** The order of this generation as the CA has it now: the one on record, or a new one. */
+async function currentOrder({ deps, session, record, context, job }: Turn): Promise<Order | undefined> {
+  const { certificates, files, account } = deps;
+  const { id, generation } = record;
+  if (record.orderUrl !== undefined) return await session.getOrder(record.orderUrl);
+  if (context.signal.aborted) return undefined;
+  await certificates.transition(id, generation, { status: "ordering", event: { what: "ordering" } }, deps.clock.now());
+  const profile = record.spec.profile ?? account.profile;
+  const order = await session.newOrder(record.spec.names, profile === undefined ? {} : { profile });
+  const url = await certificates.claimOrder(id, generation, order.url);
+  if (url === undefined) return undefined;
+  await files.discardPending(id);
+  await files.savePendingOrder(id, { generation, orderUrl: url, ca: account.name });
+  await context.save(job);
+  // Another worker was quicker, as can happen when this one was thought dead: that order stands.
+  return url === order.url ? order : await session.getOrder(url);
+}
+
+function poll({ deps, job }: Turn, order: Order): Outcome<OrderJob> {
+  const polls = (job.polls ?? 0) + 1;
+  const { transient: _, ...rest } = job;
+  const at = pollAt(polls, deps.clock.now(), order.retryAt);
+  if (at !== undefined) return { kind: "later", at, data: { ...rest, polls } };
+  throw new AppError(`The CA has left the order at "${order.status}" for too long.`, {
+    code: "order_stuck",
+    disposition: "retry",
+  });
+}
+
+async function failed(
+  deps: IssuanceDeps,
+  record: CertificateRecord,
+  job: OrderJob,
+  error: AppError,
+): Promise<Outcome<OrderJob>> {
+  if (error.code === "account_does_not_exist" && (await deps.account.renewSession()))
+    return { kind: "later", at: deps.clock.now(), data: job };
+  if (error.code === NO_ROOM) return await waitForRoom(deps, record, job, error);
+  if (error.code === "order_not_ready") return { kind: "later", at: deps.clock.now() + 1_000, data: job };
+  if (isKeyFault(error) && !job.rekeyed) {
+    await deps.files.discardPending(record.id);
+    return { kind: "later", at: deps.clock.now(), data: { ...job, rekeyed: true } };
+  }
+  if (error.disposition === "limit" && record.orderUrl === undefined && error.retryAt !== undefined)
+    await deps.account.ledger.ordersExhausted(error.retryAt - deps.clock.now());
+  const outcome = await fail(deps, record, error, job.transient);
+  if (outcome.kind === "later") return { ...outcome, data: { ...job, transient: (job.transient ?? 0) + 1 } };
+  return outcome;
+}
+
+/** The order has been paid for and is good for days: it waits, where a new one would cost another token. */
+async function waitForRoom(
+  deps: IssuanceDeps,
+  record: CertificateRecord,
+  job: OrderJob,
+  error: AppError,
+): Promise<Outcome<OrderJob>> {
+  const at = error.retryAt ?? deps.clock.now();
+  const { id, generation } = record;
+  const change = { status: "waiting", reason: "limit", until: at, detail: error.message } as const;
+  const event = { what: "waiting", detail: error.message };
+  await deps.certificates.transition(id, generation, { ...change, event }, deps.clock.now());
+  return { kind: "later", at, data: job };
+}
+
+/** A key that was drawn badly, or one the CA has seen leaked: a new one is worth one try. */
+function isKeyFault(error: AppError): boolean {
+  return error.code === "bad_csr" || error.code === "bad_public_key";
+}
+

@@ -1,0 +1,49 @@
+import type { Order } from "../acme/session.ts";
+import type { CertificateRecord, IssuedLeaf } from "../core/certificate.ts";
+import { rfc3339 } from "../core/clock.ts";
+import { AppError } from "../core/errors.ts";
+import { checkChain } from "../pki/chain.ts";
+import { generateKey } from "../pki/keys.ts";
+import { certificateFile } from "../store/files.ts";
+import { settle } from "./failure.ts";
+import type { Turn } from "./ports.ts";
+
+/** Asks for the certificate (RFC 8555 §7.4). Its key is on disk before, as the CA certifies it from then on. */
+export async function finalize({ deps, session, record }: Turn, order: Order): Promise<Order> {
+  const key = await deps.files.pendingKey(record.id, () => generateKey(record.spec.keyType));
+  const change = { status: "finalizing", event: { what: "finalizing" } } as const;
+  await deps.certificates.transition(record.id, record.generation, change, deps.clock.now());
+  return await session.finalize(order, key, record.spec.names);
+}
+
+/** Downloads the chain, checks it, and puts it with its key into place. */
+export async function save(turn: Turn, order: Order): Promise<void> {
+  const { deps, record } = turn;
+  const leaf = (await alreadySaved(turn, order)) ?? (await saveNew(turn, order));
+  const detail = `serial ${leaf.serial}, from ${leaf.issuer}, until ${rfc3339(leaf.notAfter)}`;
+  const change = { status: "issued", attempts: 0, leaf, event: { what: "issued", detail } } as const;
+  if (await settle(deps, record, change))
+    deps.tell(`Successfully issued and uploaded new cert ${record.spec.names[0]}, finished`);
+}
+
+/** A process that died between the disk and the index comes back to an order whose key has moved on. */
+async function alreadySaved({ deps, record }: Turn, order: Order): Promise<IssuedLeaf | undefined> {
+  const file = await deps.files.read(record.id);
+  return file?.provenance?.orderUrl === order.url ? file.leaf : undefined;
+}
+
+async function saveNew({ deps, session, record }: Turn, order: Order): Promise<IssuedLeaf> {
+  const key = await deps.files.existingPendingKey(record.id);
+  if (key === undefined)
+    throw new AppError("The key of this order is gone from the disk; a new order is made with a new key.", {
+      code: "key_lost",
+      disposition: "retry",
+    });
+  const chain = checkChain(await session.certificate(order), key, record.spec.names, deps.clock.now());
+  const { orderUrl: _, reason: __, detail: ___, until: ____, error: _____, ...kept } = record;
+  const issued: CertificateRecord = { ...kept, status: "issued", attempts: 0, leaf: chain.leaf };
+  const provenance = { ca: deps.account.name, directory: deps.account.directory, orderUrl: order.url };
+  const file = certificateFile(issued, provenance);
+  await deps.files.commit(record.id, { leafPem: chain.leafPem, issuersPem: chain.issuersPem, file });
+  return chain.leaf;
+}

@@ -1,0 +1,93 @@
+import type { Redis } from "ioredis";
+import { keys } from "../store/keys.ts";
+import { emission } from "./gcra.ts";
+import { exhaustScript, failedScript, refundScript, takeScript, validationScript } from "./scripts.ts";
+import type { CaLimits, Limit } from "./table.ts";
+
+export type Verdict = { ok: true } | { ok: false; wait: number; name: string };
+
+const OK: Verdict = { ok: true };
+
+/**
+ * What this house has spent of one CA account's limits, in Redis, by Redis's clock, so that all workers see the
+ * same. It is asked before the CA is, so that it is never the CA that has to say no.
+ *
+ * Validations are held to a sliding window, which is never looser than the CA's own bucket: any `count` failures
+ * within `period`, then none until the first of them is `period` old. A place is taken before the CA is asked to
+ * validate, as several certificates may ask for the same name at once, and given back when the validation succeeds.
+ */
+export class Ledger {
+  readonly #redis: Redis;
+  readonly #account: string;
+  readonly #limits: CaLimits["certificates"];
+
+  constructor(redis: Redis, account: string, limits: CaLimits) {
+    this.#redis = redis;
+    this.#account = account;
+    this.#limits = limits.certificates;
+  }
+
+  /** One token of the account's new orders, or the wait in milliseconds until there is one. */
+  async takeOrder(): Promise<Verdict> {
+    const limit = this.#limits.newOrders;
+    if (!limit) return OK;
+    const [wait = 0] = (await takeScript.run(this.#redis, [this.#orders()], bucketArguments(limit))) as number[];
+    return wait === 0 ? OK : { ok: false, wait, name: this.#account };
+  }
+
+  /** The order was never made. */
+  async refundOrder(): Promise<void> {
+    const limit = this.#limits.newOrders;
+    if (limit) await refundScript.run(this.#redis, [this.#orders()], [emission(limit)]);
+  }
+
+  /** The CA has refused an order, and said for how many milliseconds. */
+  async ordersExhausted(wait: number): Promise<void> {
+    const limit = this.#limits.newOrders;
+    if (limit) await exhaustScript.run(this.#redis, [this.#orders()], [...bucketArguments(limit), Math.ceil(wait)]);
+  }
+
+  /** Whether validations of these names could be asked for now. */
+  async canValidate(holder: string, names: readonly string[]): Promise<Verdict> {
+    return await this.#validation(holder, names, false);
+  }
+
+  /** Takes a place for one validation of each name, for all of them or for none. */
+  async holdValidations(holder: string, names: readonly string[]): Promise<Verdict> {
+    return await this.#validation(holder, names, true);
+  }
+
+  async validationsFailed(holder: string, names: readonly string[]): Promise<void> {
+    const limit = this.#limits.failedAuthorizations;
+    if (limit && names.length > 0)
+      await failedScript.run(this.#redis, this.#validations(names), [holder, limit.period]);
+  }
+
+  async validationsPassed(holder: string, names: readonly string[]): Promise<void> {
+    if (names.length === 0) return;
+    const pipeline = this.#redis.pipeline();
+    for (const key of this.#validations(names)) pipeline.zrem(key, holder);
+    await pipeline.exec();
+  }
+
+  async #validation(holder: string, names: readonly string[], hold: boolean): Promise<Verdict> {
+    const limit = this.#limits.failedAuthorizations;
+    if (!limit || names.length === 0) return OK;
+    const args = [holder, limit.count, limit.period, hold ? "1" : "0"];
+    const result = (await validationScript.run(this.#redis, this.#validations(names), args)) as number[];
+    const [wait = 0, which = 1] = result;
+    return wait === 0 ? OK : { ok: false, wait, name: names[which - 1] ?? "" };
+  }
+
+  #orders(): string {
+    return keys.bucket("newOrders", this.#account, "");
+  }
+
+  #validations(names: readonly string[]): string[] {
+    return names.map((name) => keys.validations(this.#account, name));
+  }
+}
+
+function bucketArguments(limit: Limit): [number, number] {
+  return [emission(limit), limit.count];
+}

@@ -1,0 +1,26 @@
+import { createHash } from "node:crypto";
+import type { MailRoute } from "../core/certificate.ts";
+
+/** Boxes beside those of the imports, which bear the import's id. */
+export const BOXES = {
+  /** What needs a person. */
+  now: "now",
+  /** What has changed since the import's digest. */
+  later: "later",
+  /** What is told about one certificate alone. */
+  each: (certificateId: string) => `each-${certificateId}`,
+} as const;
+
+/** Whether the box is one of those above; else it bears the id of an import. */
+export function isImportBox(box: string): boolean {
+  return box !== BOXES.now && box !== BOXES.later && !box.startsWith(BOXES.each(""));
+}
+
+/**
+ * One sender, recipient and relay: what has the same group goes into one mail. 16 letters, digits, `-` and `_`, the
+ * same for ever, as it is part of keys and job ids.
+ */
+export function mailGroup(route: MailRoute, defaultFrom?: string): string {
+  const parts = [route.from ?? defaultFrom ?? "", route.to, route.relay.toLowerCase(), route.port];
+  return createHash("sha256").update(JSON.stringify(parts)).digest("base64url").slice(0, 16);
+}

@@ -1,0 +1,171 @@
+import { createTransport, type NodemailerError, type SMTPPoolOptions } from "nodemailer";
+import type { MailRoute } from "../core/certificate.ts";
+
+/** Milliseconds for each of: connecting, the relay's greeting, its answer to each command. */
+const TIMEOUT = 20_000;
+/** An idle connection is closed politely, before the timeout of its socket ends it. */
+const IDLE_TIMEOUT = 10_000;
+const OPEN_TRANSPORTS = 20;
+
+export interface OutgoingMail {
+  route: MailRoute;
+  from: string;
+  subject: string;
+  text: string;
+  html: string;
+  /** With the angle brackets. The same for every try, so that mail programs show a repeat once. */
+  messageId: string;
+}
+
+/**
+ * Why a mail was not sent, with the relay's words:
+ * - refused:  this mail is not wanted, now or later (5xx).
+ * - deferred: this mail is not wanted now (4xx).
+ * - relay:    the relay is not there, or does not do its work, for any mail.
+ */
+export class MailFailure extends Error {
+  readonly kind: "refused" | "deferred" | "relay";
+  /** Whether the relay may have taken it all the same. */
+  readonly unclear: boolean;
+
+  constructor(message: string, kind: MailFailure["kind"], unclear: boolean, cause: unknown) {
+    super(message, { cause });
+    this.name = "MailFailure";
+    this.kind = kind;
+    this.unclear = unclear;
+  }
+}
+
+type Transport = ReturnType<typeof openTransport>;
+
+interface Open {
+  transport: Transport;
+  sending: number;
+}
+
+/** Sends mails, with one pool of connections for each relay; the least recently used pool beyond 20 is closed. */
+export class Mailer {
+  /** By relay and kind, the least recently used first. */
+  readonly #open = new Map<string, Open>();
+  readonly #timeout: number;
+
+  /** `timeout`: milliseconds for each step of the conversation. */
+  constructor(options: { timeout?: number } = {}) {
+    this.#timeout = options.timeout ?? TIMEOUT;
+  }
+
+  /** Resolves when the relay has taken the mail; throws a MailFailure otherwise. */
+  async send(mail: OutgoingMail): Promise<void> {
+    try {
+      await this.#attempt(mail, true);
+    } catch (thrown) {
+      const error = thrown as NodemailerError;
+      if (error.code !== "ETLS") throw failureOf(error);
+      // The relay offers what it cannot do. Encryption is what we would like, the mail is what is needed.
+      await this.#attempt(mail, false).catch((again: NodemailerError) => {
+        throw failureOf(again);
+      });
+    }
+  }
+
+  close(): void {
+    for (const name of [...this.#open.keys()]) this.#drop(name);
+  }
+
+  async #attempt(mail: OutgoingMail, tls: boolean): Promise<void> {
+    const entry = this.#use(mail.route, tls);
+    entry.sending++;
+    try {
+      await entry.transport.sendMail({
+        from: headerSafe(mail.from),
+        to: headerSafe(mail.route.to),
+        subject: headerSafe(mail.subject),
+        text: mail.text,
+        html: mail.html,
+        messageId: headerSafe(mail.messageId),
+        // RFC 3834 §5: out-of-office replies and the like are not wanted.
+        headers: { "Auto-Submitted": "auto-generated", "X-Auto-Response-Suppress": "All" },
+        // A relay may answer every command just in time, and so keep others waiting.
+        signal: AbortSignal.timeout(3 * this.#timeout),
+      });
+    } finally {
+      entry.sending--;
+    }
+  }
+
+  #use(route: MailRoute, tls: boolean): Open {
+    const name = `${relayName(route)} ${tls ? "tls" : "plain"}`;
+    const entry = this.#open.get(name) ?? { transport: openTransport(route, tls, this.#timeout), sending: 0 };
+    this.#open.delete(name);
+    this.#open.set(name, entry);
+    if (this.#open.size > OPEN_TRANSPORTS) {
+      const idle = [...this.#open].find(([other, { sending }]) => sending === 0 && other !== name);
+      if (idle) this.#drop(idle[0]);
+    }
+    return entry;
+  }
+
+  #drop(name: string): void {
+    this.#open.get(name)?.transport.close();
+    this.#open.delete(name);
+  }
+}
+
+export function relayName(route: MailRoute): string {
+  return `${route.relay.toLowerCase()}:${route.port}`;
+}
+
+function openTransport(route: MailRoute, tls: boolean, timeout: number) {
+  const options: SMTPPoolOptions & { pool: true } = {
+    pool: true,
+    host: route.relay,
+    port: route.port,
+    // Port 465 speaks TLS from the first byte (RFC 8314 §3.3).
+    secure: route.port === 465,
+    ignoreTLS: !tls,
+    // A relay that answers STARTTLS with a refusal gets the mail in the clear.
+    opportunisticTLS: true,
+    // Relays inside a network mostly have self-signed certificates. Refusing those would only bring the mail onto
+    // the wire in the clear, or nowhere; what it is kept from so is listening (RFC 7435), and it holds no secret.
+    tls: { rejectUnauthorized: false },
+    connectionTimeout: timeout,
+    greetingTimeout: timeout,
+    socketTimeout: timeout,
+    dnsTimeout: timeout,
+    idleTimeout: Math.min(IDLE_TIMEOUT, timeout / 2),
+    maxRequeues: 2,
+    // What a mail says comes from outside; it must not make nodemailer fetch anything.
+    disableFileAccess: true,
+    disableUrlAccess: true,
+  };
+  const transport = createTransport(options);
+  // Every failure reaches the caller of sendMail; an idle connection's end is nobody's business.
+  transport.on("error", () => undefined);
+  return transport;
+}
+
+/** Control characters would begin a header of their own. */
+function headerSafe(text: string): string {
+  return text.replace(/[\p{Cc}\u2028\u2029]+/gu, " ").trim();
+}
+
+const CODES_OF_THE_MAIL = ["EENVELOPE", "EMESSAGE"];
+/** Waits that end before the mail is handed over. */
+const EARLY_TIMEOUTS = ["CONNECT_TIMEOUT", "GREETING_TIMEOUT", "UPGRADE_TIMEOUT"];
+const NEVER_CONNECTED = ["ECONNREFUSED", "EHOSTUNREACH", "ENETUNREACH", "ENOTFOUND", "EAI_AGAIN"];
+
+function failureOf(error: NodemailerError): MailFailure {
+  const code = error.responseCode;
+  const message = headerSafe(error.message).slice(0, 300);
+  // 421 closes the connection (RFC 5321 §3.8); 530 asks any mail for a login or for TLS (RFC 4954 §6).
+  if (CODES_OF_THE_MAIL.includes(error.code ?? "") && code !== 421 && code !== 530) {
+    const forGood = code === undefined || error.permanent === true;
+    return new MailFailure(message, forGood ? "refused" : "deferred", false, error);
+  }
+  const early =
+    code !== undefined ||
+    EARLY_TIMEOUTS.includes(error.timeoutType ?? "") ||
+    NEVER_CONNECTED.includes(error.originalCode ?? "") ||
+    ["EDNS", "ETLS"].includes(error.code ?? "");
+  return new MailFailure(message, "relay", !early, error);
+}

@@ -1,0 +1,24 @@
+import { generateKeyPair, type KeyPairKeyObjectResult } from "node:crypto";
+import { promisify } from "node:util";
+import type { KeyType } from "../core/certificate.ts";
+
+const generate = promisify(generateKeyPair);
+
+/** A new private key as PKCS #8 PEM. P-256 costs a fortieth of the time that RSA 2048 takes. */
+export async function generateKey(type: KeyType): Promise<string> {
+  const { privateKey } = await pairOf(type);
+  return privateKey.export({ type: "pkcs8", format: "pem" }).toString();
+}
+
+function pairOf(type: KeyType): Promise<KeyPairKeyObjectResult> {
+  switch (type) {
+    case "ec256":
+      return generate("ec", { namedCurve: "P-256" });
+    case "ec384":
+      return generate("ec", { namedCurve: "P-384" });
+    case "rsa2048":
+    case "rsa3072":
+    case "rsa4096":
+      return generate("rsa", { modulusLength: Number(type.slice(3)) });
+  }
+}

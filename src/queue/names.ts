@@ -1,0 +1,44 @@
+/** Every queue's name and every job's id. BullMQ allows no ":" in either, and no bare number as an id. */
+export const queueNames = {
+  /** Decides when a certificate of this account may be ordered; one job at a time over all processes. */
+  admit: (account: string) => `admit-${account}`,
+  /** Orders, validates, finalizes and saves; never rate-limited. */
+  order: (account: string) => `order-${account}`,
+  notify: "notify",
+} as const;
+
+export const jobIds = {
+  /** With the generation, as the next one may be asked for while this one is being admitted. */
+  admit: (id: string, generation: number) => `a-${id}-${generation}`,
+  /** Without it: a certificate never has two orders in flight. */
+  order: (id: string) => `o-${id}`,
+  mail: (box: string, group: string) => `m-${box}-${group}`,
+} as const;
+
+/** Jobs hold ids, never a key or a PEM: what is in Redis is there in the clear. */
+export interface CertificateJob {
+  id: string;
+  generation: number;
+}
+
+/** An order job's checkpoint, saved before the step that relies on it. The order's URL is in the record. */
+export interface OrderJob extends CertificateJob {
+  /** The challenges have been answered: from now on the order is polled, not its authorizations. */
+  answered?: boolean;
+  /** How often the order has been polled in the present stage. */
+  polls?: number;
+  /** Tries in a row that failed for nobody's fault. */
+  transient?: number;
+  /** Key and CSR have been replaced once, as the CA did not like them. */
+  rekeyed?: boolean;
+}
+
+/** One mail to one sender, recipient and relay, about the certificates in that box. */
+export interface MailJob {
+  box: string;
+  group: string;
+  /** How often the relay has failed to take it. */
+  tries?: number;
+  /** For "now": how many certificates were in the box at the last look, and when the first one was. */
+  seen?: { count: number; since: number };
+}

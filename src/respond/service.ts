@@ -1,0 +1,90 @@
+import { isCode } from "../store/atomic.ts";
+import type { Challenges } from "../store/challenges.ts";
+import { LISTENING, type Responders } from "../store/responders.ts";
+import { ChallengeListener } from "./listener.ts";
+
+/** Milliseconds between two looks at which ports are asked for; the first certificate of a port waits for one. */
+const LOOK = 500;
+/** Looks between two tries of a port that could not be had. */
+const RETRY_LOOKS = 4;
+
+export interface RespondOptions {
+  /** The address that the listeners bind to. */
+  host: string;
+  /** Unlike any other responder's: node and process. */
+  name: string;
+  challenges: Challenges;
+  responders: Responders;
+  log: (line: string) => void;
+}
+
+/**
+ * Listens on every ACMEPort that is in use, and tells in Redis how that went. A port that something else has taken
+ * is tried again, and hurts no other port.
+ */
+export class RespondService {
+  readonly #options: RespondOptions;
+  readonly #listeners = new Map<number, ChallengeListener>();
+  readonly #states = new Map<number, string>();
+  #looks = 0;
+  #timer: NodeJS.Timeout | undefined;
+  #turn: Promise<void> = Promise.resolve();
+  #closed = false;
+
+  constructor(options: RespondOptions) {
+    this.#options = options;
+  }
+
+  async start(): Promise<this> {
+    await this.#look();
+    this.#schedule();
+    return this;
+  }
+
+  async close(): Promise<void> {
+    this.#closed = true;
+    clearTimeout(this.#timer);
+    await this.#turn;
+    await this.#options.responders.leave(this.#options.name).catch(() => undefined);
+    await Promise.all([...this.#listeners.values()].map((listener) => listener.close()));
+  }
+
+  #schedule(): void {
+    if (this.#closed) return;
+    this.#timer = setTimeout(() => {
+      // An outage of Redis is no reason to stop listening: what is open stays open, and the next look comes.
+      this.#turn = this.#look().catch(() => undefined);
+      this.#turn.then(() => this.#schedule());
+    }, LOOK);
+  }
+
+  async #look(): Promise<void> {
+    const { responders, name } = this.#options;
+    const retry = this.#looks++ % RETRY_LOOKS === 0;
+    for (const port of await responders.asked())
+      if (!this.#listeners.has(port) && (retry || !this.#states.has(port))) await this.#listen(port);
+    await responders.report(name, this.#states, Date.now());
+  }
+
+  async #listen(port: number): Promise<void> {
+    const { host, challenges, log } = this.#options;
+    try {
+      this.#listeners.set(port, await ChallengeListener.listen(host, port, (token) => challenges.get(token)));
+      this.#states.set(port, LISTENING);
+      log(`Answering http-01 on ${host}:${port}.`);
+    } catch (error) {
+      const state = reasonOf(error, host, port);
+      if (this.#states.get(port) !== state) log(state);
+      this.#states.set(port, state);
+    }
+  }
+}
+
+function reasonOf(error: unknown, host: string, port: number): string {
+  if (isCode(error, "EADDRINUSE"))
+    return `Port ${port} on ${host} is taken by another program; stop that program (ss -ltnp shows it), or use another ACMEPort.`;
+  if (isCode(error, "EACCES"))
+    return `Port ${port} on ${host} may not be opened by this user; use an ACMEPort of 1024 or more, or grant CAP_NET_BIND_SERVICE.`;
+  if (isCode(error, "EADDRNOTAVAIL")) return `The address ${host} is not one of this host's; correct acmeListen.`;
+  return `Port ${port} on ${host} cannot be opened: ${error instanceof Error ? error.message : error}.`;
+}

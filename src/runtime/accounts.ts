@@ -1,0 +1,85 @@
+import { openAccount } from "../acme/account.ts";
+import type { AcmeSession } from "../acme/session.ts";
+import { openEndpoint } from "../acme/transport.ts";
+import type { CaConfig } from "../config/load.ts";
+import type { Clock } from "../core/clock.ts";
+import type { Account } from "../issuance/ports.ts";
+import { Ledger } from "../limits/ledger.ts";
+import { Pacer } from "../limits/pacer.ts";
+import type { RequestClass } from "../limits/table.ts";
+import { generateKey } from "../pki/keys.ts";
+import { AccountFiles } from "../store/accounts.ts";
+import type { Redis } from "../store/redis.ts";
+
+const USER_AGENT = "certherd/0.1 (+acme-client)";
+/** Milliseconds in which an account that the CA has forgotten is registered again once, and not more often. */
+const RENEW_EVERY = 3_600_000;
+
+/** The account of one CA, opened when it is first needed; `close` ends its connections. */
+export class CaAccount implements Account {
+  readonly name: string;
+  readonly directory: string;
+  readonly ledger: Ledger;
+  readonly #ca: CaConfig;
+  readonly #files: AccountFiles;
+  readonly #clock: Clock;
+  readonly #pacer: Pacer;
+  readonly #closeEndpoint: () => void;
+  #session: Promise<AcmeSession> | undefined;
+  #renewedAt = Number.NEGATIVE_INFINITY;
+
+  constructor(ca: CaConfig, home: string, redis: Redis, clock: Clock) {
+    this.name = ca.name;
+    this.directory = ca.directory;
+    this.ledger = new Ledger(redis, ca.name, ca.limits);
+    this.#ca = ca;
+    this.#files = new AccountFiles(home);
+    this.#clock = clock;
+    this.#pacer = new Pacer(redis, ca.name, ca.limits);
+    this.#closeEndpoint = openEndpoint({
+      directory: ca.directory,
+      userAgent: USER_AGENT,
+      pace: (url, method) => this.#pacer.turn(this.#classOf(url, method)),
+      ...(ca.root === undefined ? {} : { root: ca.root }),
+    });
+  }
+
+  get profile(): string | undefined {
+    return this.#ca.profile;
+  }
+
+  async session(): Promise<AcmeSession> {
+    this.#session ??= this.#open();
+    try {
+      return await this.#session;
+    } catch (error) {
+      // The next certificate tries anew; whether it may is the account's stop to say.
+      this.#session = undefined;
+      throw error;
+    }
+  }
+
+  async renewSession(): Promise<boolean> {
+    const now = this.#clock.now();
+    if (now - this.#renewedAt < RENEW_EVERY) return false;
+    this.#renewedAt = now;
+    await this.#files.forget(this.name);
+    this.#session = undefined;
+    return true;
+  }
+
+  async close(): Promise<void> {
+    this.#closeEndpoint();
+    await this.#pacer.close();
+  }
+
+  #open(): Promise<AcmeSession> {
+    return openAccount(this.#ca, this.#files, () => generateKey("ec256"), this.#clock.now());
+  }
+
+  #classOf(url: string, method: string): RequestClass {
+    if (url === this.directory) return "directory";
+    if (method === "HEAD") return "newNonce";
+    return /new-?order/i.test(url) ? "newOrder" : "acme";
+  }
+}

@@ -1,0 +1,19 @@
+import type { ImportDeps } from "../intake/import.ts";
+import type { House } from "./house.ts";
+
+/** What taking in rows needs, with the configuration's part in checking them. */
+export function importDeps(house: House): ImportDeps {
+  const { config, imports, importFiles, enqueuer, clock } = house;
+  return {
+    imports,
+    files: importFiles,
+    enqueuer,
+    clock,
+    context: {
+      knownCas: config.cas.map((ca) => ca.name),
+      dns01: false,
+      ...(config.mail.from === undefined ? {} : { mailFrom: config.mail.from }),
+      ...(config.vipPorts === undefined ? {} : { vipPorts: config.vipPorts }),
+    },
+  };
+}

@@ -1,0 +1,35 @@
+import type { Role } from "../store/alive.ts";
+import type { House } from "./house.ts";
+import { startIssue } from "./issue.ts";
+import { startMail } from "./notify.ts";
+import { startRespond } from "./respond.ts";
+import { type Service, together } from "./service.ts";
+import { restore, startUpkeep } from "./upkeep.ts";
+
+/** What each role starts. `up` is not listed: it keeps the others going, and what they lose. */
+const STARTERS: Record<Exclude<Role, "up">, (house: House) => Promise<Service>> = {
+  respond: startRespond,
+  notify: startMail,
+  issue: startIssue,
+  // Loaded when it is needed: a short command has no use for a web server.
+  api: async (house) => (await import("./api.ts")).startApi(house),
+};
+
+/**
+ * Starts roles in this process, and says so in Redis for as long as they run. The files are looked at first, as a
+ * role must not find less in Redis than is on disk.
+ */
+export async function startRoles(house: House, roles: readonly Role[]): Promise<Service> {
+  house.watchPrivateRedis();
+  await restore(house);
+  const services: Service[] = [];
+  try {
+    for (const role of roles) services.push(role === "up" ? startUpkeep(house) : await STARTERS[role](house));
+    const stopBeating = await house.alive.beat(roles, house.processName);
+    services.push({ close: stopBeating });
+    return together(services);
+  } catch (error) {
+    await together(services).close();
+    throw error;
+  }
+}

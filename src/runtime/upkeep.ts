@@ -1,0 +1,51 @@
+import { adoptAbandonedImports, ensureJobs, restoreFromFiles } from "../intake/restore.ts";
+import { keys } from "../store/keys.ts";
+import type { House } from "./house.ts";
+import type { Service } from "./service.ts";
+
+const LOOK = 30_000;
+/** Milliseconds for which one process restores alone; it takes far less, and may be killed in the middle. */
+const RESTORE_LOCK = 120_000;
+
+/**
+ * Brings Redis to what the files tell: all of it when Redis is new or was lost, else only the jobs of certificates
+ * that are on their way. One process at a time; another one waits for it.
+ */
+export async function restore(house: House): Promise<void> {
+  const { redis, log, processName } = house;
+  while ((await redis.set(keys.restoring, processName, "PX", RESTORE_LOCK, "NX")) !== "OK") {
+    if ((await redis.exists(keys.restored)) === 1) return;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+  }
+  try {
+    if ((await redis.exists(keys.restored)) === 0) {
+      const restored = await restoreFromFiles(house.restoreDeps);
+      if (restored > 0) log(`Put ${restored} certificates back into Redis from ${house.config.home}.`);
+      await redis.set(keys.restored, processName);
+    }
+    const queued = await ensureJobs(house.restoreDeps);
+    if (queued > 0) log(`Queued ${queued} certificates that were on their way.`);
+  } finally {
+    await redis.del(keys.restoring);
+  }
+}
+
+/** Takes up what died in the middle elsewhere, for as long as this process lives. */
+export function startUpkeep(house: House): Service {
+  let turn = Promise.resolve();
+  const look = async (): Promise<void> => {
+    if (house.redis.status !== "ready") return;
+    // Somebody has emptied Redis under us: what was there is on disk.
+    if ((await house.redis.exists(keys.restored)) === 0) await restore(house);
+    for (const id of await adoptAbandonedImports(house.restoreDeps)) house.log(`Took up the import ${id}, whose reader died.`);
+  };
+  const timer = setInterval(() => {
+    turn = turn.then(look).catch((error: Error) => house.log(error.message));
+  }, LOOK);
+  return {
+    close: async () => {
+      clearInterval(timer);
+      await turn;
+    },
+  };
+}

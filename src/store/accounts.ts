@@ -1,0 +1,59 @@
+import { readFile, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { createAtomic, isCode, makeFolder, PUBLIC_FILE, SECRET_FILE, writeAtomic } from "./atomic.ts";
+
+/** `account.json`: what is known of an account beside its key. */
+export interface AccountFile {
+  directory: string;
+  url: string;
+  contact: string[];
+  registeredAt: string;
+}
+
+/** The CA accounts on disk: `accounts/<ca>/account.key` and `account.json`. */
+export class AccountFiles {
+  readonly #root: string;
+
+  constructor(home: string) {
+    this.#root = join(home, "accounts");
+  }
+
+  keyPath(ca: string): string {
+    return join(this.#root, ca, "account.key");
+  }
+
+  /** The account's key; made once, whoever of several processes comes first. */
+  async key(ca: string, generate: () => Promise<string>): Promise<string> {
+    const path = this.keyPath(ca);
+    const existing = await this.#read(path);
+    if (existing) return existing;
+    await makeFolder(join(this.#root, ca));
+    const pem = await generate();
+    if (await createAtomic(path, pem, SECRET_FILE)) return pem;
+    return (await this.#read(path)) ?? pem;
+  }
+
+  async load(ca: string): Promise<AccountFile | undefined> {
+    const text = await this.#read(join(this.#root, ca, "account.json"));
+    return text === undefined ? undefined : (JSON.parse(text) as AccountFile);
+  }
+
+  async save(ca: string, account: AccountFile): Promise<void> {
+    await makeFolder(join(this.#root, ca));
+    await writeAtomic(join(this.#root, ca, "account.json"), `${JSON.stringify(account, undefined, 2)}\n`, PUBLIC_FILE);
+  }
+
+  /** Forgets the account's URL; its key stays. */
+  async forget(ca: string): Promise<void> {
+    await rm(join(this.#root, ca, "account.json"), { force: true });
+  }
+
+  async #read(path: string): Promise<string | undefined> {
+    try {
+      return await readFile(path, "utf8");
+    } catch (error) {
+      if (isCode(error, "ENOENT")) return undefined;
+      throw error;
+    }
+  }
+}

@@ -1,0 +1,38 @@
+import type { Redis } from "ioredis";
+import { keys } from "./keys.ts";
+
+export type Role = "issue" | "notify" | "respond" | "api" | "up";
+
+/** Milliseconds between two heartbeats, and after how long a silent process counts as gone. */
+const BEAT = 3_000;
+const GONE = 10_000;
+
+/** Which processes work on this Redis, whatever host they are on. */
+export class Alive {
+  readonly #redis: Redis;
+
+  constructor(redis: Redis) {
+    this.#redis = redis;
+  }
+
+  async roles(now: number): Promise<Set<Role>> {
+    await this.#redis.zremrangebyscore(keys.alive, "-inf", String(now - GONE));
+    const members = await this.#redis.zrange(keys.alive, "0", "-1");
+    return new Set(members.map((member) => member.split(":")[0] as Role));
+  }
+
+  /** Beats until the returned function is called. */
+  async beat(roles: readonly Role[], name: string): Promise<() => Promise<void>> {
+    const members = roles.map((role) => `${role}:${name}`);
+    const once = async (): Promise<void> => {
+      const now = Date.now();
+      await this.#redis.zadd(keys.alive, ...members.flatMap((member) => [now, member]));
+    };
+    await once();
+    const timer = setInterval(() => once().catch(() => undefined), BEAT);
+    return async () => {
+      clearInterval(timer);
+      if (this.#redis.status === "ready") await this.#redis.zrem(keys.alive, ...members).catch(() => 0);
+    };
+  }
+}

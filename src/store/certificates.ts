@@ -1,0 +1,230 @@
+import type { Redis } from "ioredis";
+import {
+  type CertificateRecord,
+  type CertificateSpec,
+  type CertificateState,
+  certificateId,
+  type IssuedLeaf,
+  isSettled,
+  namesKey,
+  type Status,
+} from "../core/certificate.ts";
+import { rfc3339 } from "../core/clock.ts";
+import type { StoredError } from "../core/errors.ts";
+import { keys } from "./keys.ts";
+import { execAll } from "./script.ts";
+import { acceptScript, claimOrderScript, dropOrderScript, nextGenerationScript, transitionScript } from "./scripts.ts";
+
+export type AcceptAction = "new" | "reorder" | "retry" | "updated" | "unchanged";
+
+export interface Accepted {
+  id: string;
+  action: AcceptAction;
+  generation: number;
+}
+
+export interface CertificateEvent {
+  at: string;
+  what: string;
+  detail?: string;
+}
+
+/** What a transition changes; a field that is left out is cleared, `leaf` and `attempts` apart. */
+export interface Transition extends Partial<Omit<CertificateState, "status">> {
+  status: Status;
+  leaf?: IssuedLeaf;
+  event?: { what: string; detail?: string };
+}
+
+export interface TransitionResult {
+  /** False when a newer generation has overtaken the caller: nothing was changed, and nothing more is to be done. */
+  ok: boolean;
+  /** Whether an import was waiting for it to settle, and will tell of it in its digest. */
+  awaited: boolean;
+  /** Imports whose last certificate this was. */
+  ended: string[];
+}
+
+const FIELDS = [
+  "spec",
+  "status",
+  "reason",
+  "detail",
+  "until",
+  "error",
+  "attempts",
+  "generation",
+  "import",
+  "acceptedAt",
+  "orderUrl",
+  "leaf",
+] as const;
+
+/** The index of all certificates in Redis. */
+export class CertificateStore {
+  readonly #redis: Redis;
+  readonly #deploys: boolean;
+
+  constructor(redis: Redis, options: { deploys: boolean } = { deploys: false }) {
+    this.#redis = redis;
+    this.#deploys = options.deploys;
+  }
+
+  /** Accepts a chunk of specs in one round trip. `force` orders anew what has been issued already. */
+  async accept(
+    specs: readonly CertificateSpec[],
+    options: { importId?: string; now: number; force?: boolean },
+  ): Promise<Accepted[]> {
+    const pipeline = acceptScript.pipeline(this.#redis);
+    for (const spec of specs) {
+      const id = certificateId(spec.names[0] ?? "");
+      acceptScript.queue(
+        pipeline,
+        [keys.certificate(id), keys.certificates, STATUS_PREFIX, keys.importOpen(options.importId ?? "")],
+        [id, namesKey(spec.names), JSON.stringify(spec), options.importId ?? "", options.now, options.force ? "1" : "0"],
+      );
+    }
+    const results = (await execAll(pipeline)) as [AcceptAction, number][];
+    return results.map(([action, generation], index) => ({
+      id: certificateId(specs[index]?.names[0] ?? ""),
+      action,
+      generation,
+    }));
+  }
+
+  async get(id: string): Promise<CertificateRecord | undefined> {
+    return toRecord(id, await this.#redis.hmget(keys.certificate(id), ...FIELDS));
+  }
+
+  async getMany(ids: readonly string[]): Promise<(CertificateRecord | undefined)[]> {
+    const pipeline = this.#redis.pipeline();
+    for (const id of ids) pipeline.hmget(keys.certificate(id), ...FIELDS);
+    const rows = (await execAll(pipeline)) as (string | null)[][];
+    return rows.map((row, index) => toRecord(ids[index] ?? "", row));
+  }
+
+  /** Up to `limit` records in alphabetical order, those after `cursor` (an id) only. */
+  async page(options: { status?: Status; cursor?: string; limit: number }): Promise<CertificateRecord[]> {
+    const index = options.status === undefined ? keys.certificates : keys.status(options.status);
+    const from = options.cursor === undefined ? "-" : `(${options.cursor}`;
+    const ids = await this.#redis.zrange(index, from, "+", "BYLEX", "LIMIT", 0, options.limit);
+    const records = await this.getMany(ids);
+    return records.filter((record) => record !== undefined);
+  }
+
+  /** All records in slices of 500, in alphabetical order. */
+  async *all(status?: Status): AsyncGenerator<CertificateRecord> {
+    let cursor: string | undefined;
+    for (;;) {
+      const slice = await this.page({
+        limit: 500,
+        ...(status === undefined ? {} : { status }),
+        ...(cursor === undefined ? {} : { cursor }),
+      });
+      yield* slice;
+      cursor = slice.at(-1)?.id;
+      if (slice.length === 0) return;
+    }
+  }
+
+  async count(status?: Status): Promise<number> {
+    return await this.#redis.zcard(status === undefined ? keys.certificates : keys.status(status));
+  }
+
+  /** Moves a certificate on, unless a newer generation has overtaken the caller. */
+  async transition(id: string, generation: number, change: Transition, now: number): Promise<TransitionResult> {
+    const settled = isSettled(change, this.#deploys);
+    const event = change.event ? JSON.stringify({ at: rfc3339(now), ...change.event }) : "";
+    const result = (await transitionScript.run(
+      this.#redis,
+      [keys.certificate(id), STATUS_PREFIX, keys.events(id), keys.events("all"), IMPORT_PREFIX],
+      [id, generation, settled ? "1" : "0", event, change.status, ...changedFields(change)],
+    )) as string[];
+    return { ok: result[0] === "ok", awaited: result[1] === "1", ended: result.slice(2) };
+  }
+
+  /** The order that stands for this generation: the given one, or the one that was recorded before. */
+  async claimOrder(id: string, generation: number, orderUrl: string): Promise<string | undefined> {
+    const url = await claimOrderScript.run(this.#redis, [keys.certificate(id)], [generation, orderUrl]);
+    return url === "" ? undefined : String(url);
+  }
+
+  async dropOrder(id: string, generation: number, orderUrl: string): Promise<void> {
+    await dropOrderScript.run(this.#redis, [keys.certificate(id)], [generation, orderUrl]);
+  }
+
+  /** The number of the next generation, or undefined when another has begun one already. */
+  async nextGeneration(id: string, generation: number): Promise<number | undefined> {
+    const next = Number(await nextGenerationScript.run(this.#redis, [keys.certificate(id)], [generation]));
+    return next === 0 ? undefined : next;
+  }
+
+  /** Puts back what the files tell about certificates that this Redis does not know. */
+  async restore(records: readonly CertificateRecord[]): Promise<void> {
+    const pipeline = this.#redis.pipeline();
+    for (const record of records) {
+      const { id, spec, generation, importId, acceptedAt, orderUrl, status } = record;
+      const fields: Record<string, string> = {
+        spec: JSON.stringify(spec),
+        namesKey: namesKey(spec.names),
+        generation: String(generation),
+        acceptedAt: String(acceptedAt),
+        status,
+        ...(importId === undefined ? {} : { import: importId }),
+        ...(orderUrl === undefined ? {} : { orderUrl }),
+      };
+      const rest = changedFields(record);
+      for (let i = 0; i < rest.length; i += 2)
+        if (rest[i + 1] !== "") fields[String(rest[i])] = String(rest[i + 1]);
+      pipeline.del(keys.certificate(id)).hset(keys.certificate(id), fields);
+      pipeline.zadd(keys.certificates, 0, id).zadd(keys.status(status), 0, id);
+    }
+    await execAll(pipeline);
+  }
+
+  async addEvent(id: string, event: { what: string; detail?: string }, now: number): Promise<void> {
+    const line = JSON.stringify({ at: rfc3339(now), ...event });
+    await execAll(this.#redis.pipeline().lpush(keys.events(id), line).ltrim(keys.events(id), 0, 99));
+  }
+
+  /** Oldest first. */
+  async events(id: string): Promise<CertificateEvent[]> {
+    const lines = await this.#redis.lrange(keys.events(id), 0, -1);
+    return lines.reverse().map((line) => JSON.parse(line) as CertificateEvent);
+  }
+}
+
+const STATUS_PREFIX = keys.status("" as Status);
+const IMPORT_PREFIX = keys.import("");
+
+/** Field, value, …; an empty value clears the field. What a transition does not name is cleared, but for two. */
+function changedFields(change: Transition): (string | number)[] {
+  return [
+    ...["reason", change.reason ?? ""],
+    ...["detail", change.detail ?? ""],
+    ...["until", change.until ?? ""],
+    ...["error", change.error === undefined ? "" : JSON.stringify(change.error)],
+    ...(change.attempts === undefined ? [] : ["attempts", change.attempts]),
+    ...(change.leaf === undefined ? [] : ["leaf", JSON.stringify(change.leaf)]),
+  ];
+}
+
+function toRecord(id: string, row: (string | null)[]): CertificateRecord | undefined {
+  const [spec, status, reason, detail, until, error, attempts, generation, importId, acceptedAt, orderUrl, leaf] = row;
+  if (!spec || !status) return undefined;
+  return {
+    id,
+    spec: JSON.parse(spec) as CertificateSpec,
+    status: status as Status,
+    attempts: Number(attempts ?? 0),
+    generation: Number(generation ?? 0),
+    acceptedAt: Number(acceptedAt ?? 0),
+    ...(reason ? { reason: reason as NonNullable<CertificateRecord["reason"]> } : {}),
+    ...(detail ? { detail } : {}),
+    ...(until ? { until: Number(until) } : {}),
+    ...(error ? { error: JSON.parse(error) as StoredError } : {}),
+    ...(importId ? { importId } : {}),
+    ...(orderUrl ? { orderUrl } : {}),
+    ...(leaf ? { leaf: JSON.parse(leaf) as IssuedLeaf } : {}),
+  };
+}

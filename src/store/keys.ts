@@ -1,0 +1,60 @@
+import type { Status } from "../core/certificate.ts";
+
+/**
+ * Every key that Certherd writes to Redis. The braces are a hash tag: in a cluster all keys share one slot, as
+ * the scripts touch several of them at once. BullMQ's own keys begin with the same prefix, then its queue's name.
+ */
+export const PREFIX = "{certherd}";
+
+const key = (...parts: string[]): string => [PREFIX, ...parts].join(":");
+
+export const keys = {
+  /** Hash: one certificate's record. */
+  certificate: (id: string) => key("cert", id),
+  /** Sorted set, all scores 0: every certificate's id, in alphabetical order. */
+  certificates: key("certs"),
+  /** Sorted set, all scores 0: the ids in one status. */
+  status: (status: Status) => key("status", status),
+  /** List: one certificate's events, newest first, capped. */
+  events: (id: string) => key("events", id),
+  /** Hash: one import's counts and state. */
+  import: (importId: string) => key("import", importId),
+  /** Sorted set: all imports by time. */
+  imports: key("imports"),
+  /** Sorted set: imports whose file is being read, by the last sign of life. */
+  importsReading: key("imports", "reading"),
+  /** Set: ids of the certificates in an import's file. */
+  importCertificates: (importId: string) => key("import", importId, "certs"),
+  /** Set: those of them that are not settled yet. The import ends when it is empty. */
+  importOpen: (importId: string) => key("import", importId, "open"),
+  /** Hash: id → "line|names" while the file is read, to find what stands in it twice. */
+  importSeen: (importId: string) => key("import", importId, "seen"),
+  /** Set: mail groups of an import. */
+  importGroups: (importId: string) => key("import", importId, "groups"),
+  /** Set: the ids that one mail is to tell about. `box` is an import's id, "now" or "later". */
+  mailBox: (box: string, group: string) => key("mail", box, group),
+  /** String: the route of a mail group (sender, recipient, relay, port) as JSON. */
+  mailGroup: (group: string) => key("mailgroup", group),
+  /** String: the key authorization that answers one http-01 token. */
+  challenge: (token: string) => key("challenge", token),
+  /** Set: the ports that responders have to listen on. */
+  acmePorts: key("acmeports"),
+  /** Hash: port → "ok" or why not, of one responder; expires with its heartbeat. */
+  responder: (node: string) => key("responder", node),
+  /** Sorted set: responders by their last heartbeat. */
+  responders: key("responders"),
+  /** Sorted set: "role:node:pid" by the last heartbeat. */
+  alive: key("alive"),
+  /** String: the moment until which an account is stopped, and why. */
+  accountStop: (account: string) => key("stop", account),
+  /** String: GCRA state of one bucket, its theoretical arrival time. */
+  bucket: (limit: string, account: string, subject: string) => key("bucket", limit, account, subject),
+  /** Sorted set: validations asked for or failed, by time, of one account and name. */
+  validations: (account: string, name: string) => key("validations", account, name),
+  /** String: there while what the files hold has been put into this Redis. */
+  restored: key("restored"),
+  /** String: lock of the process that restores. */
+  restoring: key("restoring"),
+  /** Hash: counters of what failed, for the metrics. */
+  counters: key("counters"),
+} as const;

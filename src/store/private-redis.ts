@@ -1,0 +1,169 @@
+import { spawn } from "node:child_process";
+import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, openSync, closeSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { tmpdir, userInfo } from "node:os";
+import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
+import { Redis } from "ioredis";
+import { searchPath } from "../config/environment.ts";
+import { AppError } from "../core/errors.ts";
+
+/** A unix socket's path may not be longer (sockaddr_un is 108 bytes on Linux, 104 elsewhere). */
+const SOCKET_PATH_MAX = 100;
+const START_TIMEOUT = 20_000;
+const SERVERS = ["redis-server", "valkey-server"];
+
+/** Where the private Redis of a CERTHERD_HOME listens: a socket that only its owner can open. */
+export function privateRedisSocket(home: string): string {
+  const inHome = join(home, "redis", "redis.sock");
+  if (Buffer.byteLength(inHome) <= SOCKET_PATH_MAX) return inHome;
+  const short = createHash("sha256").update(home).digest("hex").slice(0, 16);
+  return join(tmpdir(), `certherd-${userInfo().uid}-${short}`, "redis.sock");
+}
+
+/**
+ * Makes sure that the private Redis of this home runs, and returns its URL. It is nobody's child: it outlives a
+ * killed `up`, and whoever leaves last stops it (`leavePrivateRedis`).
+ */
+export async function ensurePrivateRedis(home: string): Promise<string> {
+  const socket = privateRedisSocket(home);
+  const url = `unix://${encodeURI(socket)}`;
+  const folder = join(home, "redis");
+  try {
+    mkdirSync(folder, { recursive: true, mode: 0o700 });
+    mkdirSync(join(socket, ".."), { recursive: true, mode: 0o700 });
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw unavailable(`The folder ${home} cannot be used: ${reason}; set CERTHERD_HOME to one that is yours.`);
+  }
+  const deadline = Date.now() + START_TIMEOUT;
+  while (Date.now() < deadline) {
+    if (await answers(socket)) return url;
+    if (takeStartLock(folder)) {
+      try {
+        if (!(await answers(socket))) await startServer(folder, socket, deadline);
+        return url;
+      } finally {
+        rmSync(join(folder, "start.lock"), { force: true });
+      }
+    }
+    await sleep(50);
+  }
+  throw unavailable(`The private Redis did not start within 20 s; its log is ${join(folder, "redis.log")}.`);
+}
+
+/** Stops the private Redis if no other process of ours is connected to it. */
+export async function leavePrivateRedis(home: string): Promise<void> {
+  const redis = connect(privateRedisSocket(home));
+  try {
+    await redis.connect();
+    const clients = String(await redis.client("LIST")).split("\n");
+    const others = clients.filter((line) => / name=certherd:(?!leave)/.test(line));
+    if (others.length === 0) await redis.shutdown().catch(() => undefined);
+  } catch {
+    // It is gone already: nothing to leave.
+  } finally {
+    redis.disconnect();
+  }
+}
+
+function connect(socket: string): Redis {
+  const redis = new Redis(socket, {
+    lazyConnect: true,
+    connectTimeout: 1_000,
+    commandTimeout: 4_000,
+    retryStrategy: () => null,
+    maxRetriesPerRequest: 0,
+    connectionName: "certherd:leave",
+  });
+  redis.on("error", () => undefined);
+  return redis;
+}
+
+async function answers(socket: string): Promise<boolean> {
+  if (!existsSync(socket)) return false;
+  const redis = connect(socket);
+  try {
+    await redis.connect();
+    return (await redis.ping()) === "PONG";
+  } catch {
+    return false;
+  } finally {
+    redis.disconnect();
+  }
+}
+
+/** An exclusive file with our process id; one that a dead process left is taken over. */
+function takeStartLock(folder: string): boolean {
+  const path = join(folder, "start.lock");
+  try {
+    const handle = openSync(path, "wx", 0o600);
+    writeFileSync(handle, String(process.pid));
+    closeSync(handle);
+    return true;
+  } catch {
+    try {
+      const holder = Number(readFileSync(path, "utf8"));
+      const old = Date.now() - statSync(path).mtimeMs > START_TIMEOUT;
+      if (old || (holder > 0 && !isAlive(holder))) rmSync(path, { force: true });
+    } catch {
+      // Released between the two looks: the next turn takes it.
+    }
+    return false;
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+async function startServer(folder: string, socket: string, deadline: number): Promise<void> {
+  const settings: Record<string, string> = {
+    port: "0",
+    unixsocket: socket,
+    unixsocketperm: "700",
+    dir: folder,
+    appendonly: "yes",
+    appendfsync: "everysec",
+    save: "",
+    "maxmemory-policy": "noeviction",
+    logfile: join(folder, "redis.log"),
+    daemonize: "no",
+  };
+  const args = Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value]);
+  const server = spawn(serverPath(), args, { detached: true, stdio: "ignore" });
+  let failure: string | undefined;
+  server.once("error", (error) => {
+    failure = error.message;
+  });
+  server.once("exit", (code) => {
+    failure ??= `it ended with code ${code}`;
+  });
+  server.unref();
+  while (Date.now() < deadline) {
+    if (await answers(socket)) return;
+    if (failure !== undefined) break;
+    await sleep(25);
+  }
+  const why = failure ?? "it does not answer";
+  throw unavailable(`The private Redis did not start (${why}); its log is ${join(folder, "redis.log")}.`);
+}
+
+function serverPath(): string {
+  // PATH of a service is often short; Debian installs the server in /usr/bin.
+  const folders = [...searchPath(), "/usr/bin", "/usr/local/bin"];
+  for (const name of SERVERS)
+    for (const folder of folders) if (existsSync(join(folder, name))) return join(folder, name);
+  throw unavailable(
+    "No redis-server or valkey-server was found; install one (Debian: apt-get install redis-server), or set REDIS_URL.",
+  );
+}
+
+function unavailable(message: string): AppError {
+  return new AppError(message, { code: "redis_unavailable", disposition: "unavailable" });
+}

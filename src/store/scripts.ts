@@ -1,0 +1,131 @@
+import { Script } from "./script.ts";
+
+/**
+ * Takes one row of an import, or one single enqueue, into the index. Decides again what the row means, as another
+ * import may have come between: new, reorder (other names), retry (it stood still for a failure), updated (mail or
+ * ports only), unchanged.
+ *
+ * KEYS: certificate, all certificates, prefix of the status sets, the import's open set (or "").
+ * ARGV: id, names key, spec, import id (or ""), now (ms), force ("1": order again whatever the status).
+ * Returns {action, generation}.
+ */
+export const acceptScript = new Script(
+  "accept",
+  `
+local cert, all, statusPrefix, open = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
+local id, namesKey, spec, import, now, force = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
+local cur = redis.call('HMGET', cert, 'namesKey', 'spec', 'status', 'reason', 'generation', 'openIn')
+local status, reason = cur[3], cur[4]
+local action
+if not status or status == 'removed' then action = 'new'
+elseif cur[1] ~= namesKey then action = 'reorder'
+elseif force == '1' or status == 'attention' or (status == 'waiting' and reason ~= 'limit') then action = 'retry'
+elseif cur[2] ~= spec then action = 'updated'
+else action = 'unchanged' end
+local generation = tonumber(cur[5] or '0')
+if action == 'unchanged' or action == 'updated' then
+  if action == 'updated' then redis.call('HSET', cert, 'spec', spec) end
+  local moving = not (status == 'issued' or status == 'serving' or status == 'paused')
+  if moving and import ~= '' then
+    redis.call('SADD', open, id)
+    redis.call('HSET', cert, 'openIn', (cur[6] and cur[6] ~= '' and cur[6] .. ',' or '') .. import)
+  end
+  return {action, generation}
+end
+generation = generation + 1
+if status then redis.call('ZREM', statusPrefix .. status, id) end
+redis.call('ZADD', all, 0, id)
+redis.call('ZADD', statusPrefix .. 'queued', 0, id)
+redis.call('HDEL', cert, 'reason', 'detail', 'until', 'error', 'orderUrl')
+redis.call('HSET', cert, 'spec', spec, 'namesKey', namesKey, 'status', 'queued', 'attempts', 0,
+  'generation', generation, 'acceptedAt', now)
+if import ~= '' then
+  redis.call('HSET', cert, 'import', import)
+  redis.call('SADD', open, id)
+  redis.call('HSET', cert, 'openIn', (cur[6] and cur[6] ~= '' and cur[6] .. ',' or '') .. import)
+end
+return {action, generation}
+`,
+);
+
+/**
+ * Moves a certificate to another status, fenced by its generation: work that was overtaken by a newer order
+ * changes nothing. When the new status settles it, it leaves the open sets of the imports that wait for it.
+ *
+ * KEYS: certificate, prefix of the status sets, events, the stream of all events, prefix of the imports.
+ * ARGV: id, generation, settled ("1"), event (JSON), n, field, value, … ("" deletes the field), status.
+ * Returns {"stale"} or {"ok", "1" when an import was waiting for it, import that ended, …}.
+ */
+export const transitionScript = new Script(
+  "transition",
+  `
+local cert, statusPrefix, events, stream, importPrefix = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
+local id, generation, settled, event = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local cur = redis.call('HMGET', cert, 'generation', 'status', 'openIn')
+if cur[1] ~= generation then return {'stale'} end
+local status = ARGV[5]
+for i = 6, #ARGV, 2 do
+  if ARGV[i + 1] == '' then redis.call('HDEL', cert, ARGV[i]) else redis.call('HSET', cert, ARGV[i], ARGV[i + 1]) end
+end
+redis.call('HSET', cert, 'status', status)
+if cur[2] ~= status then
+  redis.call('ZREM', statusPrefix .. cur[2], id)
+  redis.call('ZADD', statusPrefix .. status, 0, id)
+end
+if event ~= '' then
+  redis.call('LPUSH', events, event)
+  redis.call('LTRIM', events, 0, 99)
+  redis.call('XADD', stream, 'MAXLEN', '~', 10000, '*', 'id', id, 'event', event)
+end
+local ended = {'ok', '0'}
+if settled == '1' and cur[3] and cur[3] ~= '' then
+  ended[2] = '1'
+  redis.call('HDEL', cert, 'openIn')
+  for import in string.gmatch(cur[3], '[^,]+') do
+    local key = importPrefix .. import
+    redis.call('SREM', key .. ':open', id)
+    redis.call('HINCRBY', key, 'settled:' .. status, 1)
+    if redis.call('SCARD', key .. ':open') == 0 and redis.call('HGET', key, 'read') == '1'
+      and redis.call('HSETNX', key, 'ended', '1') == 1 then ended[#ended + 1] = import end
+  end
+end
+return ended
+`,
+);
+
+/**
+ * Records the order of a generation, once: the first caller's URL stands, and a second one, resumed beside it,
+ * goes on with that order instead of its own. So no generation ever has two orders finalized.
+ *
+ * KEYS: certificate. ARGV: generation, order URL. Returns the URL that stands, or "" when overtaken.
+ */
+export const claimOrderScript = new Script(
+  "claim_order",
+  `
+local cur = redis.call('HMGET', KEYS[1], 'generation', 'orderUrl')
+if cur[1] ~= ARGV[1] then return '' end
+if cur[2] and cur[2] ~= '' then return cur[2] end
+redis.call('HSET', KEYS[1], 'orderUrl', ARGV[2])
+return ARGV[2]
+`,
+);
+
+/** Forgets the order of a generation, if it is still that one. KEYS: certificate. ARGV: generation, order URL. */
+export const dropOrderScript = new Script(
+  "drop_order",
+  `
+local cur = redis.call('HMGET', KEYS[1], 'generation', 'orderUrl')
+if cur[1] == ARGV[1] and cur[2] == ARGV[2] then return redis.call('HDEL', KEYS[1], 'orderUrl') end
+return 0
+`,
+);
+
+/** Starts the next generation of a certificate that is to be tried again by itself. KEYS: certificate. ARGV: generation. */
+export const nextGenerationScript = new Script(
+  "next_generation",
+  `
+if redis.call('HGET', KEYS[1], 'generation') ~= ARGV[1] then return 0 end
+redis.call('HDEL', KEYS[1], 'orderUrl')
+return redis.call('HINCRBY', KEYS[1], 'generation', 1)
+`,
+);

@@ -1,0 +1,4 @@
+/** Sends mail. */
+import { runProcess } from "../src/runtime/process.ts";
+
+await runProcess(["notify"]);
