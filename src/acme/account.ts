@@ -41,7 +41,12 @@ export async function openAccount(
   const usable = known && known.directory === ca.directory && sameContact(known.contact, contact);
   const url = usable ? known.url : await register(ca, keyPem, contact, known);
   if (!usable)
-    await keeper.save(ca.name, { directory: ca.directory, url, contact, registeredAt: new Date(now).toISOString() });
+    await keeper.save(ca.name, {
+      directory: ca.directory,
+      url,
+      contact,
+      registeredAt: new Date(now).toISOString(),
+    });
   return await new AcmeClientSession({ directory: ca.directory, keyPem, url }).prepare();
 }
 
@@ -50,7 +55,12 @@ function sameContact(a: readonly string[], b: readonly string[]): boolean {
 }
 
 /** newAccount; the library goes on to update the contact where the CA answers that it knows the key. */
-async function register(ca: CaSettings, keyPem: string, contact: string[], known?: KnownAccount): Promise<string> {
+async function register(
+  ca: CaSettings,
+  keyPem: string,
+  contact: string[],
+  known?: KnownAccount,
+): Promise<string> {
   const sameCa = known?.directory === ca.directory;
   const client = new acme.Client({
     directoryUrl: ca.directory,
@@ -61,7 +71,10 @@ async function register(ca: CaSettings, keyPem: string, contact: string[], known
   useParsedKey(client, keyPem);
   try {
     // Without a mail address an account is as good; an empty list would take one away that is there.
-    await client.createAccount({ termsOfServiceAgreed: true, ...(contact.length > 0 || sameCa ? { contact } : {}) });
+    await client.createAccount({
+      termsOfServiceAgreed: true,
+      ...(contact.length > 0 || sameCa ? { contact } : {}),
+    });
     return client.getAccountUrl();
   } catch (thrown) {
     throw registrationError(ca, asAppError(thrown));

@@ -38,18 +38,28 @@ function parse(body: string): { newOrder?: unknown; meta?: { externalAccountRequ
   }
 }
 
-function get({ directory, root }: { directory: string; root?: string }): Promise<{ body: string; date: string | undefined }> {
+function get({
+  directory,
+  root,
+}: {
+  directory: string;
+  root?: string;
+}): Promise<{ body: string; date: string | undefined }> {
   const request = directory.startsWith("https:") ? httpsRequest : httpRequest;
   const ca = root === undefined ? {} : { ca: [...rootCertificates, root] };
   return new Promise((resolve, reject) => {
-    const outgoing = request(directory, { ...ca, agent: false, headers: { "User-Agent": "certherd/0.1" } }, (incoming) => {
-      let body = "";
-      incoming.setEncoding("utf8");
-      incoming.on("data", (chunk: string) => {
-        body += chunk.slice(0, 65_536);
-      });
-      incoming.on("end", () => resolve({ body, date: incoming.headers.date }));
-    });
+    const outgoing = request(
+      directory,
+      { ...ca, agent: false, headers: { "User-Agent": "certherd/0.1" } },
+      (incoming) => {
+        let body = "";
+        incoming.setEncoding("utf8");
+        incoming.on("data", (chunk: string) => {
+          body += chunk.slice(0, 65_536);
+        });
+        incoming.on("end", () => resolve({ body, date: incoming.headers.date }));
+      },
+    );
     outgoing.setTimeout(TIMEOUT, () => outgoing.destroy(new Error("no answer within 10 s")));
     outgoing.on("error", (error) => {
       const detail = `${directory} cannot be reached: ${error.message}.`;

@@ -41,7 +41,7 @@ export interface AcmeSession {
   /** Tells the CA that the challenge may be validated now. */
   answer(challenge: Challenge): Promise<void>;
   keyAuthorization(token: string): string;
-  finalize(order: Order, keyPem: string, names: readonly string[]): Promise<Order>;
+  finalize(order: Order, csrPem: string): Promise<Order>;
   certificate(order: Order): Promise<string>;
 }
 
@@ -67,7 +67,12 @@ export class AcmeClientSession implements AcmeSession {
 
   /** The part of a key authorization that is the account's (RFC 7638); computed once, as every token needs it. */
   async prepare(): Promise<this> {
-    const sample = await this.#client.getChallengeKeyAuthorization({ type: "http-01", token: "", url: "", status: "pending" });
+    const sample = await this.#client.getChallengeKeyAuthorization({
+      type: "http-01",
+      token: "",
+      url: "",
+      status: "pending",
+    });
     this.#thumbprint = sample.slice(1);
     return this;
   }
@@ -110,13 +115,19 @@ export class AcmeClientSession implements AcmeSession {
 
   async answer(challenge: Challenge): Promise<void> {
     await typed(
-      this.#client.completeChallenge({ type: "http-01", url: challenge.url, token: challenge.token, status: "pending" }),
+      this.#client.completeChallenge({
+        type: "http-01",
+        url: challenge.url,
+        token: challenge.token,
+        status: "pending",
+      }),
     );
   }
 
-  async finalize(order: Order, keyPem: string, names: readonly string[]): Promise<Order> {
-    const [, csr] = await acme.crypto.createCsr({ altNames: [...names] }, keyPem);
-    return toOrder(await typed(this.#client.finalizeOrder({ ...onlyUrl(order.url), finalize: order.finalize }, csr)));
+  async finalize(order: Order, csrPem: string): Promise<Order> {
+    return toOrder(
+      await typed(this.#client.finalizeOrder({ ...onlyUrl(order.url), finalize: order.finalize }, csrPem)),
+    );
   }
 
   async certificate(order: Order): Promise<string> {

@@ -1,6 +1,6 @@
-import { Agent as HttpAgent, type IncomingMessage, request as httpRequest } from "node:http";
+import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from "node:http";
 import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
-import { rootCertificates } from "node:tls";
+import { createSecureContext, rootCertificates } from "node:tls";
 import acme from "acme-client";
 import { AxiosHeaders, type AxiosResponse, type InternalAxiosRequestConfig } from "axios";
 import { AppError } from "../core/errors.ts";
@@ -17,6 +17,7 @@ import { isProblem, problemError } from "./problems.ts";
 
 const REQUEST_TIMEOUT = 30_000;
 const MAX_BODY = 1024 * 1024;
+const MAX_SOCKETS = 64;
 
 export interface Endpoint {
   /** The directory's URL; requests are told apart by its origin, as axios knows only one adapter. */
@@ -40,9 +41,13 @@ const retryAfters = new WeakMap<object, number>();
 export function openEndpoint(endpoint: Endpoint): () => void {
   installAdapter();
   const { origin, protocol } = new URL(endpoint.directory);
-  const options = { keepAlive: true, maxSockets: 32, scheduling: "lifo" } as const;
-  const ca = endpoint.root ? [...rootCertificates, endpoint.root] : undefined;
-  const agent = protocol === "https:" ? new HttpsAgent({ ...options, ...(ca ? { ca } : {}) }) : new HttpAgent(options);
+  const options = { keepAlive: true, maxSockets: MAX_SOCKETS, scheduling: "lifo" } as const;
+  // As a context made once: a list of roots would become part of the agent's key for each request.
+  const secureContext = createSecureContext(
+    endpoint.root ? { ca: [...rootCertificates, endpoint.root] } : {},
+  );
+  const agent =
+    protocol === "https:" ? new HttpsAgent({ ...options, secureContext }) : new HttpAgent(options);
   const route = { endpoint, agent, nonces: new NoncePool() };
   routes.set(origin, route);
   return () => {
@@ -59,7 +64,9 @@ export function retryAtOf(body: object): number | undefined {
 function installAdapter(): void {
   acme.axios.defaults.adapter = answer;
   // Retries belong to the job, where they are planned; inside the process they would sleep on a worker's slot.
-  const defaults = acme.axios.defaults as typeof acme.axios.defaults & { acmeSettings?: { retryMaxAttempts: number } };
+  const defaults = acme.axios.defaults as typeof acme.axios.defaults & {
+    acmeSettings?: { retryMaxAttempts: number };
+  };
   if (defaults.acmeSettings) defaults.acmeSettings.retryMaxAttempts = 0;
 }
 
@@ -74,7 +81,13 @@ async function answer(config: InternalAxiosRequestConfig): Promise<AxiosResponse
     if (nonce) return response(config, 200, { "replay-nonce": nonce }, "");
   }
   await endpoint.pace?.(url.href, method);
-  const answered = await send(url, method, typeof config.data === "string" ? config.data : undefined, endpoint, agent);
+  const answered = await send(
+    url,
+    method,
+    typeof config.data === "string" ? config.data : undefined,
+    endpoint,
+    agent,
+  );
   const result = read(config, answered);
   const bad = isProblem(result.data) && result.data.type.endsWith(":badNonce");
   const nonce = answered.headers["replay-nonce"];
@@ -102,7 +115,13 @@ interface Answered {
   body: string;
 }
 
-function send(url: URL, method: string, body: string | undefined, endpoint: Endpoint, agent: HttpAgent): Promise<Answered> {
+function send(
+  url: URL,
+  method: string,
+  body: string | undefined,
+  endpoint: Endpoint,
+  agent: HttpAgent,
+): Promise<Answered> {
   const request = url.protocol === "https:" ? httpsRequest : httpRequest;
   const headers: Record<string, string | number> = { "User-Agent": endpoint.userAgent, Accept: "*/*" };
   if (body !== undefined) {
@@ -164,7 +183,11 @@ function refusal(url: URL, { status, headers, body }: Answered, data: unknown): 
   const retryAt = retryAfterOf(headers["retry-after"]);
   if (isProblem(data)) return problemError(data, status, retryAt);
   const words = body.replace(/\s+/g, " ").slice(0, 200);
-  return problemError({ type: "", detail: `${url.host} answered ${status}${words ? `: ${words}` : ""}` }, status, retryAt);
+  return problemError(
+    { type: "", detail: `${url.host} answered ${status}${words ? `: ${words}` : ""}` },
+    status,
+    retryAt,
+  );
 }
 
 /** Seconds or an HTTP date (RFC 9110 §10.2.3) → milliseconds since the epoch. */

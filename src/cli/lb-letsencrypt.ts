@@ -91,7 +91,12 @@ async function single(io: Io, given: ReturnType<typeof parse>): Promise<number> 
   return await withRestoredHouse(io, (house) => issueSingle(house, io, names, given));
 }
 
-async function issueSingle(house: House, io: Io, names: readonly string[], given: ReturnType<typeof parse>): Promise<number> {
+async function issueSingle(
+  house: House,
+  io: Io,
+  names: readonly string[],
+  given: ReturnType<typeof parse>,
+): Promise<number> {
   const cells = {
     VIPPort: given.p,
     ACMEPort: given.h,
@@ -100,7 +105,12 @@ async function issueSingle(house: House, io: Io, names: readonly string[], given
     RELAYAddr: given.r,
     RELAYPort: given.x,
   };
-  const result = await issueOne(house, io, { names, cells, source: "lb-letsencrypt -i", quiet: !io.err.isTTY });
+  const result = await issueOne(house, io, {
+    names,
+    cells,
+    source: "lb-letsencrypt -i",
+    quiet: !io.err.isTTY,
+  });
   const issued = result.status === "issued" || result.status === "serving";
   print(io, issued ? success(result.name) : failure(result.name, result.detail));
   if (!(await someoneRenews(house))) note(io, NOBODY_RENEWS);

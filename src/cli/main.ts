@@ -31,7 +31,9 @@ export async function main(argv: readonly string[], io: Io = processIo): Promise
 
 function buildProgram(io: Io, exit: (code: number) => void): Command {
   const program = new Command("certherd")
-    .description("Bulk TLS certificate onboarding: a CSV of domains becomes certificates, within the CA's limits.")
+    .description(
+      "Bulk TLS certificate onboarding: a CSV of domains becomes certificates, within the CA's limits.",
+    )
     .version(version())
     .exitOverride()
     .configureOutput({
@@ -49,7 +51,15 @@ Examples:
   certherd list --status attention       what needs me?
 Exit codes: 0 all well, 1 some certificates or rows failed, 2 usage or configuration, 3 Redis, CA or disk out of reach.`,
     );
-  for (const add of [importCommand, issueCommand, listCommand, showCommand, retryCommand, doctorCommand, configCommand])
+  for (const add of [
+    importCommand,
+    issueCommand,
+    listCommand,
+    showCommand,
+    retryCommand,
+    doctorCommand,
+    configCommand,
+  ])
     add(program, io, exit);
   upCommand(program);
   // Subcommands are made before their parent's settings could reach them.

@@ -25,7 +25,8 @@ export class Progress {
     this.#startedAt = now;
     this.#lineAt = now;
     if (!io.err.isTTY) return;
-    const format = "{bar} {percentage}%  {value}/{total}  failed {failed}  waiting {waiting}  {rate}/s  {left} left";
+    const format =
+      "{bar} {percentage}%  {value}/{total}  failed {failed}  waiting {waiting}  {rate}/s  {left} left";
     this.#bar = new SingleBar(
       { format, stream: io.err, hideCursor: true, clearOnComplete: false, barsize: 28, forceRedraw: true },
       Presets.shades_classic,

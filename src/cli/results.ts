@@ -1,5 +1,5 @@
-import { rfc3339 } from "../core/clock.ts";
 import { isSettled } from "../core/certificate.ts";
+import { rfc3339 } from "../core/clock.ts";
 import type { House } from "../runtime/house.ts";
 import { type Io, print, table } from "./output.ts";
 
@@ -25,15 +25,26 @@ export async function tally(house: House, importId: string): Promise<Tally> {
 }
 
 /** The sum, and a table of what failed and why. */
-export async function printFailures(house: House, io: Io, importId: string, { issued, failed, open }: Tally): Promise<void> {
+export async function printFailures(
+  house: House,
+  io: Io,
+  importId: string,
+  { issued, failed, open }: Tally,
+): Promise<void> {
   print(io, `${issued} issued, ${failed} failed${open ? `, ${open} still on their way` : ""}.`);
   const rows: string[][] = [];
   for await (const ids of house.imports.certificates(importId))
     for (const record of await house.certificates.getMany(ids)) {
-      if (!record || record.status === "issued" || record.status === "serving" || rows.length >= SHOWN) continue;
-      const next = record.until ? `again at ${rfc3339(record.until)}` : record.status === "attention" ? "needs you" : record.status;
+      if (!record || record.status === "issued" || record.status === "serving" || rows.length >= SHOWN)
+        continue;
+      const next = record.until
+        ? `again at ${rfc3339(record.until)}`
+        : record.status === "attention"
+          ? "needs you"
+          : record.status;
       rows.push([record.spec.names[0] ?? "", next, record.detail ?? ""]);
     }
   if (rows.length > 0) print(io, `\n${table(["NAME", "NEXT", "WHY"], rows)}`);
-  if (failed + open > rows.length) print(io, `… and ${failed + open - rows.length} more: certherd list --status attention`);
+  if (failed + open > rows.length)
+    print(io, `… and ${failed + open - rows.length} more: certherd list --status attention`);
 }

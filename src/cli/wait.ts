@@ -24,7 +24,12 @@ export interface WaitOptions {
  * Waits until every certificate of an import has settled, working itself where nobody else does. Returns false when
  * the time was over first.
  */
-export async function waitForImport(house: House, io: Io, id: string, options: WaitOptions): Promise<boolean> {
+export async function waitForImport(
+  house: House,
+  io: Io,
+  id: string,
+  options: WaitOptions,
+): Promise<boolean> {
   const workers = new InProcessWorkers(house);
   const startedAt = Date.now();
   const progress = options.quiet ? undefined : new Progress(io, startedAt);
@@ -50,7 +55,10 @@ export async function waitForImport(house: House, io: Io, id: string, options: W
   }
 }
 
-async function stateOf(house: House, record: ImportRecord): Promise<{ total: number; done: number; failed: number; waiting: number }> {
+async function stateOf(
+  house: House,
+  record: ImportRecord,
+): Promise<{ total: number; done: number; failed: number; waiting: number }> {
   const settled = Object.values(record.settled).reduce((sum, n) => sum + n, 0);
   const done = (record.settled.issued ?? 0) + (record.settled.serving ?? 0);
   const waiting = Math.min(record.open, await house.certificates.count("waiting"));
@@ -64,5 +72,8 @@ async function mailSent(house: House, io: Io): Promise<void> {
     if ((await house.producer.mailsDue(deadline)) === 0) return;
     await sleep(LOOK);
   }
-  note(io, `Some mail could not be sent by ${rfc3339(Date.now())}; \`certherd up\` sends it as soon as its relay answers.`);
+  note(
+    io,
+    `Some mail could not be sent by ${rfc3339(Date.now())}; \`certherd up\` sends it as soon as its relay answers.`,
+  );
 }

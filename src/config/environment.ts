@@ -31,7 +31,12 @@ export function secret(env: Environment, name: string): string | undefined {
 }
 
 /** One of a fixed set of words, or a usage error that lists them. */
-export function choice<T extends string>(env: Environment, name: string, words: readonly T[], fallback: T): T {
+export function choice<T extends string>(
+  env: Environment,
+  name: string,
+  words: readonly T[],
+  fallback: T,
+): T {
   const value = variable(env, name);
   if (value === undefined) return fallback;
   const found = words.find((word) => word === value);

@@ -91,7 +91,10 @@ function readConfigFile(path: string | undefined): ConfigFile {
   }
   const result = configFile.safeParse(document);
   if (result.success) return result.data;
-  throw usageError("config_invalid", `The configuration file ${path} is wrong: ${describeFaults(result.error)}.`);
+  throw usageError(
+    "config_invalid",
+    `The configuration file ${path} is wrong: ${describeFaults(result.error)}.`,
+  );
 }
 
 function caConfigs(env: Environment, file: ConfigFile): [CaConfig, ...CaConfig[]] {
@@ -99,7 +102,8 @@ function caConfigs(env: Environment, file: ConfigFile): [CaConfig, ...CaConfig[]
   const listed = file.cas?.map((entry) => caFromFile(env, entry)) ?? [];
   const names = listed.map((entry) => entry.name);
   const twice = names.find((name, index) => names.indexOf(name) !== index);
-  if (twice) throw usageError("config_invalid", `The CA "${twice}" stands twice in cas; give each a name of its own.`);
+  if (twice)
+    throw usageError("config_invalid", `The CA "${twice}" stands twice in cas; give each a name of its own.`);
   if (preferred === undefined && listed[0]) return [listed[0], ...listed.slice(1)];
   // CERTHERD_CA beside a file names the one to prefer; alone, it is a list of one.
   const chosen = listed.find((entry) => entry.name === preferred || entry.directory === preferred);
@@ -111,7 +115,10 @@ function caFromEnvironment(env: Environment, nameOrUrl: string): CaConfig {
   const directory = KNOWN_CAS[nameOrUrl]?.directory ?? nameOrUrl;
   if (!/^https?:\/\//.test(directory) || !URL.canParse(directory)) {
     const known = Object.keys(KNOWN_CAS).join(", ");
-    throw usageError("config_invalid", `CERTHERD_CA is "${nameOrUrl}"; it must be one of ${known}, or the URL of an ACME directory.`);
+    throw usageError(
+      "config_invalid",
+      `CERTHERD_CA is "${nameOrUrl}"; it must be one of ${known}, or the URL of an ACME directory.`,
+    );
   }
   const name = caNameOf(directory);
   return completeCa(env, { name, directory, limits: limitsOf(name) });
@@ -120,8 +127,13 @@ function caFromEnvironment(env: Environment, nameOrUrl: string): CaConfig {
 function caFromFile(env: Environment, entry: NonNullable<ConfigFile["cas"]>[number]): CaConfig {
   const directory = entry.directory ?? KNOWN_CAS[entry.name]?.directory;
   if (!directory)
-    throw usageError("config_invalid", `The CA "${entry.name}" is not known by name; give its "directory" URL in cas.`);
-  const overrides = Object.fromEntries(Object.entries(entry.limits ?? {}).filter(([, limit]) => limit !== undefined));
+    throw usageError(
+      "config_invalid",
+      `The CA "${entry.name}" is not known by name; give its "directory" URL in cas.`,
+    );
+  const overrides = Object.fromEntries(
+    Object.entries(entry.limits ?? {}).filter(([, limit]) => limit !== undefined),
+  );
   return completeCa(env, {
     name: entry.name,
     directory,
@@ -131,7 +143,12 @@ function caFromFile(env: Environment, entry: NonNullable<ConfigFile["cas"]>[numb
     ...(entry.profile === undefined ? {} : { profile: entry.profile }),
     ...(entry.eab === undefined
       ? {}
-      : { eab: { kid: entry.eab.kid, hmacKey: readText(`hmacFile of the CA "${entry.name}"`, entry.eab.hmacFile) } }),
+      : {
+          eab: {
+            kid: entry.eab.kid,
+            hmacKey: readText(`hmacFile of the CA "${entry.name}"`, entry.eab.hmacFile),
+          },
+        }),
   });
 }
 
@@ -144,7 +161,10 @@ function completeCa(env: Environment, ca: CaConfig): CaConfig {
   const hmacKey = secret(env, "CERTHERD_EAB_HMAC");
   const eab = ca.eab ?? (kid !== undefined && hmacKey !== undefined ? { kid, hmacKey } : undefined);
   if ((kid === undefined) !== (hmacKey === undefined))
-    throw usageError("config_invalid", "CERTHERD_EAB_KID and CERTHERD_EAB_HMAC go together; only one of them is set.");
+    throw usageError(
+      "config_invalid",
+      "CERTHERD_EAB_KID and CERTHERD_EAB_HMAC go together; only one of them is set.",
+    );
   return {
     ...ca,
     ...(email === undefined ? {} : { email }),
@@ -157,7 +177,10 @@ function readText(what: string, path: string): string {
   try {
     return readFileSync(isAbsolute(path) ? path : resolve(path), "utf8").trim();
   } catch (error) {
-    throw usageError("config_unreadable", `The ${what} cannot be read: ${error instanceof Error ? error.message : error}.`);
+    throw usageError(
+      "config_unreadable",
+      `The ${what} cannot be read: ${error instanceof Error ? error.message : error}.`,
+    );
   }
 }
 
@@ -170,9 +193,14 @@ function readPem(what: string, path: string): string {
 
 function listenAddress(text: string): { host: string; port: number } {
   const match = /^(?:\[([^\]]+)\]|([^:]*)):(\d+)$/.exec(text);
-  if (!match) throw usageError("config_invalid", `CERTHERD_LISTEN is "${text}"; write it as host:port, [::1]:8080 for IPv6.`);
+  if (!match)
+    throw usageError(
+      "config_invalid",
+      `CERTHERD_LISTEN is "${text}"; write it as host:port, [::1]:8080 for IPv6.`,
+    );
   const port = Number(match[3]);
-  if (port > 65_535) throw usageError("config_invalid", `CERTHERD_LISTEN is "${text}"; a port is at most 65535.`);
+  if (port > 65_535)
+    throw usageError("config_invalid", `CERTHERD_LISTEN is "${text}"; a port is at most 65535.`);
   return { host: match[1] ?? (match[2] || "0.0.0.0"), port };
 }
 
@@ -190,5 +218,8 @@ function nodeName(env: Environment): string {
 
 function checkedRedisUrl(url: string): string {
   if (URL.canParse(url) && /^(rediss?|unix):$/.test(new URL(url).protocol)) return url;
-  throw usageError("config_invalid", "REDIS_URL must be a URL such as redis://host:6379/0 or rediss://user:password@host:6380.");
+  throw usageError(
+    "config_invalid",
+    "REDIS_URL must be a URL such as redis://host:6379/0 or rediss://user:password@host:6380.",
+  );
 }

@@ -105,7 +105,10 @@ export function certificateId(firstName: string): string {
 
 /** Equal for the same set of names, in whatever order (the CA counts certificates by this set). */
 export function namesKey(names: readonly string[]): string {
-  return createHash("sha256").update([...names].sort().join(",")).digest("base64url").slice(0, 22);
+  return createHash("sha256")
+    .update([...names].sort().join(","))
+    .digest("base64url")
+    .slice(0, 22);
 }
 
 /** A certificate that `--wait` no longer waits for, and that no longer holds its import's digest open. */

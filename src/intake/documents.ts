@@ -19,14 +19,24 @@ export async function* importCertificates(
   id: string,
 ): AsyncGenerator<ImportedCertificateDocument> {
   for await (const ids of imports.certificates(id))
-    for (const record of await certificates.getMany(ids)) if (record) yield importedCertificateDocument(record);
+    for (const record of await certificates.getMany(ids))
+      if (record) yield importedCertificateDocument(record);
 }
 
 /** `{import, rows, accepted, rejected, duplicates, unchanged, certificates}` as JSON text, in pieces. */
 export async function* importDocument(parts: ImportParts): AsyncGenerator<string> {
   const { id, counts, warnings } = parts;
   const { rows, accepted, duplicates, unchanged, retried, updated } = counts;
-  const head = { import: id, rows, accepted, duplicates, unchanged, retried, updated, ...(warnings?.length ? { warnings } : {}) };
+  const head = {
+    import: id,
+    rows,
+    accepted,
+    duplicates,
+    unchanged,
+    retried,
+    updated,
+    ...(warnings?.length ? { warnings } : {}),
+  };
   yield JSON.stringify(head).slice(0, -1);
   yield ',"rejected":[';
   yield* elements(parts.rejected);

@@ -34,7 +34,11 @@ export class Enqueuer {
    */
   async enqueue(
     specs: readonly CertificateSpec[],
-    options: { importId?: string; force?: boolean; beforeAdmission?: (accepted: Accepted[]) => Promise<void> } = {},
+    options: {
+      importId?: string;
+      force?: boolean;
+      beforeAdmission?: (accepted: Accepted[]) => Promise<void>;
+    } = {},
   ): Promise<Accepted[]> {
     const { certificates, imports, digests, clock } = this.#deps;
     if (specs.length === 0) return [];

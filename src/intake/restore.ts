@@ -1,4 +1,9 @@
-import { type CertificateRecord, type CertificateSpec, certificateId, namesKey } from "../core/certificate.ts";
+import {
+  type CertificateRecord,
+  type CertificateSpec,
+  certificateId,
+  namesKey,
+} from "../core/certificate.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Producer } from "../queue/producer.ts";
 import type { Accepted, CertificateStore } from "../store/certificates.ts";
@@ -95,8 +100,14 @@ async function begin(deps: RestoreDeps, header: ImportHeader): Promise<ImportHea
   return header;
 }
 
-async function replayChunk(deps: RestoreDeps, importId: string | undefined, lines: readonly AcceptedLine[]): Promise<void> {
-  const records = await deps.certificates.getMany(lines.map(({ spec }) => certificateId(spec.names[0] ?? "")));
+async function replayChunk(
+  deps: RestoreDeps,
+  importId: string | undefined,
+  lines: readonly AcceptedLine[],
+): Promise<void> {
+  const records = await deps.certificates.getMany(
+    lines.map(({ spec }) => certificateId(spec.names[0] ?? "")),
+  );
   const open: CertificateSpec[] = [];
   const settled: string[] = [];
   for (const [index, { at, spec }] of lines.entries()) {

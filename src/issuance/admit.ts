@@ -20,7 +20,8 @@ export function admitHandler(deps: IssuanceDeps): Handler<CertificateJob> {
     const { account, certificates, producer, clock } = deps;
     const record = await certificates.get(job.id);
     // Asked for by the order before it, which has not handed over yet.
-    if (record && job.generation > record.generation) return { kind: "later", at: clock.now() + ONE_AT_A_TIME };
+    if (record && job.generation > record.generation)
+      return { kind: "later", at: clock.now() + ONE_AT_A_TIME };
     if (!isWanted(record, job)) return DONE;
     const stopped = await deps.stops.reason(account.name);
     if (stopped) return await fail(deps, record, stopped);
@@ -37,12 +38,18 @@ export function admitHandler(deps: IssuanceDeps): Handler<CertificateJob> {
 }
 
 /** Work of a generation that was overtaken, or of a certificate that somebody has paused or removed, is dropped. */
-export function isWanted(record: CertificateRecord | undefined, job: CertificateJob): record is CertificateRecord {
+export function isWanted(
+  record: CertificateRecord | undefined,
+  job: CertificateJob,
+): record is CertificateRecord {
   if (!record || record.generation !== job.generation) return false;
   return record.status !== "paused" && record.status !== "removed";
 }
 
-async function spend(deps: IssuanceDeps, record: CertificateRecord): Promise<Outcome<CertificateJob> | undefined> {
+async function spend(
+  deps: IssuanceDeps,
+  record: CertificateRecord,
+): Promise<Outcome<CertificateJob> | undefined> {
   const { account, clock } = deps;
   const room = await account.ledger.canValidate(holderOf(record), record.spec.names);
   if (!room.ok) {
@@ -54,11 +61,21 @@ async function spend(deps: IssuanceDeps, record: CertificateRecord): Promise<Out
   const token = await account.ledger.takeOrder();
   if (token.ok) return undefined;
   const until = clock.now() + token.wait;
-  await waitForLimit(deps, record, until, `${account.name} allows no more new orders until ${rfc3339(until)}.`);
+  await waitForLimit(
+    deps,
+    record,
+    until,
+    `${account.name} allows no more new orders until ${rfc3339(until)}.`,
+  );
   return { kind: "hold", ms: token.wait };
 }
 
-async function waitForLimit(deps: IssuanceDeps, record: CertificateRecord, until: number, detail: string): Promise<void> {
+async function waitForLimit(
+  deps: IssuanceDeps,
+  record: CertificateRecord,
+  until: number,
+  detail: string,
+): Promise<void> {
   const change = { status: "waiting", reason: "limit", until, detail } as const;
   const event = record.detail === detail ? {} : { event: { what: "waiting", detail } };
   await deps.certificates.transition(record.id, record.generation, { ...change, ...event }, deps.clock.now());

@@ -22,13 +22,21 @@ interface Pending {
 export async function answerChallenges(turn: Turn, order: Order): Promise<void> {
   const { deps, session, record } = turn;
   const authorizations = await inGroups(order.authorizations, (url) => session.authorization(url));
-  const pending = authorizations.filter(({ status }) => status === "pending").map((found) => chosen(turn, found));
+  const pending = authorizations
+    .filter(({ status }) => status === "pending")
+    .map((found) => chosen(turn, found));
   if (pending.length > 0) {
     await deps.responders.ready(record.spec.acmePort);
     await deps.challenges.put(
-      pending.map(({ challenge: { token } }) => ({ token, keyAuthorization: session.keyAuthorization(token) })),
+      pending.map(({ challenge: { token } }) => ({
+        token,
+        keyAuthorization: session.keyAuthorization(token),
+      })),
     );
-    await holdPlaces(turn, pending.map(({ authorization }) => authorization.name));
+    await holdPlaces(
+      turn,
+      pending.map(({ authorization }) => authorization.name),
+    );
   }
   const change = { status: "validating", event: { what: "validating" } } as const;
   await deps.certificates.transition(record.id, record.generation, change, deps.clock.now());
@@ -71,15 +79,27 @@ export async function orderFailure(turn: Turn, order: Order): Promise<AppError> 
   const authorizations = await inGroups(order.authorizations, (url) => session.authorization(url));
   const failed = authorizations.filter(({ status }) => status === "invalid");
   const others = authorizations.filter(({ status }) => status !== "invalid");
-  await deps.account.ledger.validationsFailed(holderOf(record), failed.map(({ name }) => name));
-  await deps.account.ledger.validationsPassed(holderOf(record), others.map(({ name }) => name));
+  await deps.account.ledger.validationsFailed(
+    holderOf(record),
+    failed.map(({ name }) => name),
+  );
+  await deps.account.ledger.validationsPassed(
+    holderOf(record),
+    others.map(({ name }) => name),
+  );
   await dropAnswers(turn, authorizations);
   const reasons = failed.flatMap(({ name, challenges }) =>
     challenges.flatMap(({ error }) => (error ? [{ name, error }] : [])),
   );
   const first = reasons[0];
   if (!first)
-    return order.error ?? new AppError("The CA has refused the order without a reason.", { code: "order_invalid", disposition: "retry" });
+    return (
+      order.error ??
+      new AppError("The CA has refused the order without a reason.", {
+        code: "order_invalid",
+        disposition: "retry",
+      })
+    );
   const { code, disposition, type, retryAt, cause } = first.error;
   const sentence = reasons.map(({ name, error }) => `${name}: ${error.message}`).join("; ");
   return new AppError(sentence, { code, disposition, type, retryAt, cause, identifier: first.name });

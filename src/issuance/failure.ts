@@ -44,7 +44,12 @@ export async function fail(
   }
 }
 
-async function showWaiting(deps: IssuanceDeps, record: CertificateRecord, error: AppError, until: number): Promise<void> {
+async function showWaiting(
+  deps: IssuanceDeps,
+  record: CertificateRecord,
+  error: AppError,
+  until: number,
+): Promise<void> {
   const change: Transition = {
     status: "waiting",
     reason: error.disposition === "unavailable" ? "node" : "ca",
@@ -87,7 +92,13 @@ async function reorder(
 export async function askAgain(deps: IssuanceDeps, record: CertificateRecord, at: number): Promise<void> {
   const { id, spec, generation } = record;
   await deps.files.discardPending(id);
-  const admission = { id, generation: generation + 1, account: deps.account.name, priority: spec.priority, at };
+  const admission = {
+    id,
+    generation: generation + 1,
+    account: deps.account.name,
+    priority: spec.priority,
+    at,
+  };
   await deps.producer.admit([admission], deps.clock.now());
   await deps.certificates.nextGeneration(id, generation);
 }
@@ -112,7 +123,11 @@ async function stop(
 }
 
 /** To disk, then to the index, then to whoever waits for it. False when a newer generation has taken over. */
-export async function settle(deps: IssuanceDeps, record: CertificateRecord, change: Transition): Promise<boolean> {
+export async function settle(
+  deps: IssuanceDeps,
+  record: CertificateRecord,
+  change: Transition,
+): Promise<boolean> {
   const { event: _, ...state } = change;
   const { reason: __, detail: ___, until: ____, error: _____, ...kept } = record;
   const settled: CertificateRecord = { ...kept, ...state };

@@ -68,7 +68,12 @@ async function currentOrder({ deps, session, record, context, job }: Turn): Prom
   const { id, generation } = record;
   if (record.orderUrl !== undefined) return await session.getOrder(record.orderUrl);
   if (context.signal.aborted) return undefined;
-  await certificates.transition(id, generation, { status: "ordering", event: { what: "ordering" } }, deps.clock.now());
+  await certificates.transition(
+    id,
+    generation,
+    { status: "ordering", event: { what: "ordering" } },
+    deps.clock.now(),
+  );
   const profile = record.spec.profile ?? account.profile;
   const order = await session.newOrder(record.spec.names, profile === undefined ? {} : { profile });
   const url = await certificates.claimOrder(id, generation, order.url);
@@ -131,4 +136,3 @@ async function waitForRoom(
 function isKeyFault(error: AppError): boolean {
   return error.code === "bad_csr" || error.code === "bad_public_key";
 }
-

@@ -3,6 +3,7 @@ import type { CertificateRecord, IssuedLeaf } from "../core/certificate.ts";
 import { rfc3339 } from "../core/clock.ts";
 import { AppError } from "../core/errors.ts";
 import { checkChain } from "../pki/chain.ts";
+import { createCsr } from "../pki/csr.ts";
 import { generateKey } from "../pki/keys.ts";
 import { certificateFile } from "../store/files.ts";
 import { settle } from "./failure.ts";
@@ -13,7 +14,7 @@ export async function finalize({ deps, session, record }: Turn, order: Order): P
   const key = await deps.files.pendingKey(record.id, () => generateKey(record.spec.keyType));
   const change = { status: "finalizing", event: { what: "finalizing" } } as const;
   await deps.certificates.transition(record.id, record.generation, change, deps.clock.now());
-  return await session.finalize(order, key, record.spec.names);
+  return await session.finalize(order, createCsr(key, record.spec.names));
 }
 
 /** Downloads the chain, checks it, and puts it with its key into place. */

@@ -31,7 +31,11 @@ export class Ledger {
   async takeOrder(): Promise<Verdict> {
     const limit = this.#limits.newOrders;
     if (!limit) return OK;
-    const [wait = 0] = (await takeScript.run(this.#redis, [this.#orders()], bucketArguments(limit))) as number[];
+    const [wait = 0] = (await takeScript.run(
+      this.#redis,
+      [this.#orders()],
+      bucketArguments(limit),
+    )) as number[];
     return wait === 0 ? OK : { ok: false, wait, name: this.#account };
   }
 
@@ -44,7 +48,8 @@ export class Ledger {
   /** The CA has refused an order, and said for how many milliseconds. */
   async ordersExhausted(wait: number): Promise<void> {
     const limit = this.#limits.newOrders;
-    if (limit) await exhaustScript.run(this.#redis, [this.#orders()], [...bucketArguments(limit), Math.ceil(wait)]);
+    if (limit)
+      await exhaustScript.run(this.#redis, [this.#orders()], [...bucketArguments(limit), Math.ceil(wait)]);
   }
 
   /** Whether validations of these names could be asked for now. */

@@ -17,7 +17,8 @@ export class Pacer {
     const classes = Object.entries(limits.requests) as [RequestClass, { count: number; period: number }][];
     if (classes.length === 0) return;
     this.#connection = new Bottleneck.IORedisConnection({ client: curedClient(redis) });
-    for (const [name, { count, period }] of classes) this.#limiters.set(name, this.#limiter(ca, name, count, period));
+    for (const [name, { count, period }] of classes)
+      this.#limiters.set(name, this.#limiter(ca, name, count, period));
   }
 
   /** Resolves when a request of this class may be sent. */
@@ -70,7 +71,9 @@ function cured(command: (...args: unknown[]) => unknown, args: unknown[]): unkno
     return command(...args.slice(0, -1), wrapped);
   }
   const result = command(...args);
-  return result instanceof Promise ? result.catch((error: unknown) => Promise.reject(stripped(error))) : result;
+  return result instanceof Promise
+    ? result.catch((error: unknown) => Promise.reject(stripped(error)))
+    : result;
 }
 
 function stripped(error: unknown): unknown {

@@ -60,7 +60,7 @@ export class Mailer {
       await this.#attempt(mail, true);
     } catch (thrown) {
       const error = thrown as NodemailerError;
-      if (error.code !== "ETLS") throw failureOf(error);
+      if (!isTlsFailure(error)) throw failureOf(error);
       // The relay offers what it cannot do. Encryption is what we would like, the mail is what is needed.
       await this.#attempt(mail, false).catch((again: NodemailerError) => {
         throw failureOf(again);
@@ -154,6 +154,11 @@ const CODES_OF_THE_MAIL = ["EENVELOPE", "EMESSAGE"];
 const EARLY_TIMEOUTS = ["CONNECT_TIMEOUT", "GREETING_TIMEOUT", "UPGRADE_TIMEOUT"];
 const NEVER_CONNECTED = ["ECONNREFUSED", "EHOSTUNREACH", "ENETUNREACH", "ENOTFOUND", "EAI_AGAIN"];
 
+/** A handshake that the other side ended is reported as the socket's error. */
+function isTlsFailure(error: NodemailerError): boolean {
+  return error.code === "ETLS" || /^ERR_(SSL|TLS)/.test(error.originalCode ?? "");
+}
+
 function failureOf(error: NodemailerError): MailFailure {
   const code = error.responseCode;
   const message = headerSafe(error.message).slice(0, 300);
@@ -166,6 +171,7 @@ function failureOf(error: NodemailerError): MailFailure {
     code !== undefined ||
     EARLY_TIMEOUTS.includes(error.timeoutType ?? "") ||
     NEVER_CONNECTED.includes(error.originalCode ?? "") ||
-    ["EDNS", "ETLS"].includes(error.code ?? "");
+    error.code === "EDNS" ||
+    isTlsFailure(error);
   return new MailFailure(message, "relay", !early, error);
 }

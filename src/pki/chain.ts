@@ -23,7 +23,8 @@ export function checkChain(pem: string, keyPem: string, names: readonly string[]
   const certificates = blocks.map(parse);
   const leaf = certificates[0];
   if (!leaf) throw refuse("holds no certificate");
-  if (!leaf.checkPrivateKey(createPrivateKey(keyPem))) throw refuse("is for another key than the one asked for");
+  if (!leaf.checkPrivateKey(createPrivateKey(keyPem)))
+    throw refuse("is for another key than the one asked for");
   checkNames(leaf, names);
   const [notBefore, notAfter] = [Date.parse(leaf.validFrom), Date.parse(leaf.validTo)];
   if (notBefore > now + CLOCK_SKEW) throw refuse(`begins only at ${leaf.validFrom}; check this host's clock`);
@@ -36,7 +37,10 @@ export function checkChain(pem: string, keyPem: string, names: readonly string[]
   });
   return {
     leafPem: `${blocks[0]}\n`,
-    issuersPem: blocks.slice(1).map((block) => `${block}\n`).join(""),
+    issuersPem: blocks
+      .slice(1)
+      .map((block) => `${block}\n`)
+      .join(""),
     leaf: {
       notBefore,
       notAfter,
@@ -78,5 +82,8 @@ function commonName(distinguished: string): string {
 }
 
 function refuse(what: string): AppError {
-  return new AppError(`The certificate that the CA sent ${what}.`, { code: "bad_chain", disposition: "retry" });
+  return new AppError(`The certificate that the CA sent ${what}.`, {
+    code: "bad_chain",
+    disposition: "retry",
+  });
 }

@@ -41,7 +41,12 @@ export function queueAction(error: AppError, context: FailureContext): QueueActi
       return { kind: "again", at, waiting: transient + 1 >= TRANSIENT_SHOWN };
     }
     case "limit":
-      return { kind: "reorder", at: error.retryAt ?? now + TRANSIENT_LAST, reason: "limit", countsAsAttempt: false };
+      return {
+        kind: "reorder",
+        at: error.retryAt ?? now + TRANSIENT_LAST,
+        reason: "limit",
+        countsAsAttempt: false,
+      };
     case "retry":
     case "internal":
       return { kind: "reorder", at: retryAt(error, context), reason: "retry", countsAsAttempt: true };

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
-import { AppError } from "../core/errors.ts";
 import type { Clock } from "../core/clock.ts";
+import { AppError } from "../core/errors.ts";
 import { LISTENING, type Responders } from "../store/responders.ts";
 
 /** Milliseconds that a responder has to open a port it is asked for, before its certificates are given up. */
@@ -45,9 +45,12 @@ export class RespondersInRedis {
       if (this.#clock.now() >= deadline) break;
       await sleep(100);
     }
-    throw new AppError(refusal ?? `No responder answers on port ${port}; start \`certherd up\` or the respond worker.`, {
-      code: refusal ? "acme_port_taken" : "no_responder",
-      disposition: "node",
-    });
+    throw new AppError(
+      refusal ?? `No responder answers on port ${port}; start \`certherd up\` or the respond worker.`,
+      {
+        code: refusal ? "acme_port_taken" : "no_responder",
+        disposition: "node",
+      },
+    );
   }
 }

@@ -53,8 +53,9 @@ export class RespondService {
     if (this.#closed) return;
     this.#timer = setTimeout(() => {
       // An outage of Redis is no reason to stop listening: what is open stays open, and the next look comes.
-      this.#turn = this.#look().catch(() => undefined);
-      this.#turn.then(() => this.#schedule());
+      this.#turn = this.#look()
+        .catch(() => undefined)
+        .then(() => this.#schedule());
     }, LOOK);
   }
 
@@ -85,6 +86,7 @@ function reasonOf(error: unknown, host: string, port: number): string {
     return `Port ${port} on ${host} is taken by another program; stop that program (ss -ltnp shows it), or use another ACMEPort.`;
   if (isCode(error, "EACCES"))
     return `Port ${port} on ${host} may not be opened by this user; use an ACMEPort of 1024 or more, or grant CAP_NET_BIND_SERVICE.`;
-  if (isCode(error, "EADDRNOTAVAIL")) return `The address ${host} is not one of this host's; correct acmeListen.`;
+  if (isCode(error, "EADDRNOTAVAIL"))
+    return `The address ${host} is not one of this host's; correct acmeListen.`;
   return `Port ${port} on ${host} cannot be opened: ${error instanceof Error ? error.message : error}.`;
 }

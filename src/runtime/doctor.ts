@@ -69,7 +69,9 @@ async function checkCa(ca: CaConfig): Promise<string> {
   const { skew, latency, newOrder, externalAccountRequired } = await readDirectory(ca);
   if (!newOrder) throw new Error(`${ca.directory} is no ACME directory; correct the URL.`);
   if (Math.abs(skew) > SKEW)
-    throw new Error(`This host's clock is ${humanDuration(Math.abs(skew))} ${skew > 0 ? "ahead of" : "behind"} the CA's; set it right (NTP).`);
+    throw new Error(
+      `This host's clock is ${humanDuration(Math.abs(skew))} ${skew > 0 ? "ahead of" : "behind"} the CA's; set it right (NTP).`,
+    );
   if (externalAccountRequired && !ca.eab)
     throw new Error("It wants external account binding; set CERTHERD_EAB_KID and CERTHERD_EAB_HMAC.");
   return `${ca.directory} answers in ${latency} ms; the clocks agree.`;

@@ -1,11 +1,9 @@
 import { mkdirSync } from "node:fs";
 import type { Config } from "../config/load.ts";
-import { certificateId } from "../core/certificate.ts";
 import { type Clock, systemClock } from "../core/clock.ts";
 import { AppError } from "../core/errors.ts";
-import { type DigestBook, Enqueuer } from "../intake/enqueue.ts";
+import { Enqueuer } from "../intake/enqueue.ts";
 import type { RestoreDeps } from "../intake/restore.ts";
-import { mailGroup } from "../notify/groups.ts";
 import { Notifier } from "../notify/notifier.ts";
 import { Producer } from "../queue/producer.ts";
 import { AccountStops } from "../store/account-stops.ts";
@@ -77,7 +75,7 @@ export class House {
       certificates: this.certificates,
       imports: this.imports,
       producer: this.producer,
-      digests: digestBook(this.notifier, this.boxes, config.mail.from),
+      digests: this.notifier,
       clock: this.clock,
       defaultAccount: config.cas[0].name,
     });
@@ -87,7 +85,16 @@ export class House {
   get restoreDeps(): RestoreDeps {
     const { certificates, imports, certificateFiles, importFiles, enqueuer, producer, clock } = this;
     const defaultAccount = this.config.cas[0].name;
-    return { certificates, imports, certificateFiles, importFiles, enqueuer, producer, clock, defaultAccount };
+    return {
+      certificates,
+      imports,
+      certificateFiles,
+      importFiles,
+      enqueuer,
+      producer,
+      clock,
+      defaultAccount,
+    };
   }
 
   /** This process among all others on this Redis. */
@@ -117,29 +124,19 @@ export class House {
   }
 }
 
-/** Notes whom an import's digest goes to, while its rows are taken in. */
-function digestBook(notifier: Notifier, boxes: MailBoxes, from: string | undefined): DigestBook {
-  return {
-    address: async (importId, specs) => {
-      const entries = specs.flatMap(({ names, mail }) =>
-        mail ? [{ id: certificateId(names[0] ?? ""), group: mailGroup(mail, from), route: mail }] : [],
-      );
-      if (entries.length > 0) await boxes.address(importId, entries);
-    },
-    importEnded: (importId) => notifier.importEnded(importId),
-  };
-}
-
 /** Connects to the configured Redis, or to the private one of this home, which is started if need be. */
 export async function openHouse(config: Config, log: Log, role = "cli"): Promise<House> {
   try {
     mkdirSync(config.home, { recursive: true, mode: FOLDER });
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    throw new AppError(`The folder ${config.home} cannot be used (${reason}); set CERTHERD_HOME to one that is yours.`, {
-      code: "home_unusable",
-      disposition: "unavailable",
-    });
+    throw new AppError(
+      `The folder ${config.home} cannot be used (${reason}); set CERTHERD_HOME to one that is yours.`,
+      {
+        code: "home_unusable",
+        disposition: "unavailable",
+      },
+    );
   }
   const url = config.redisUrl ?? (await ensurePrivateRedis(config.home));
   return new House(config, await openCheckedRedis(url, role), log);

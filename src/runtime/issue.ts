@@ -13,7 +13,11 @@ const CONCURRENCY = 50;
 
 /** Admits and orders for every CA of the configuration. */
 export async function startIssue(house: House): Promise<Service> {
-  const services = await Promise.all(house.config.cas.map((ca) => startAccount(house, new CaAccount(ca, house.config.home, house.redis, house.clock))));
+  const services = await Promise.all(
+    house.config.cas.map((ca) =>
+      startAccount(house, new CaAccount(ca, house.config.home, house.redis, house.clock)),
+    ),
+  );
   return {
     close: async () => {
       await Promise.all(services.map((service) => service.close()));
@@ -28,7 +32,8 @@ async function startAccount(house: House, account: CaAccount): Promise<Service> 
   await house.stops.lift(account.name);
   // Lives in a key of the queue, which a FLUSHALL takes: set at each start.
   await producer.queue(queueNames.admit(account.name)).setGlobalConcurrency(1);
-  const onFault = (error: Error, job: { id: string }): void => log(`${job.id}: ${error.stack ?? error.message}`);
+  const onFault = (error: Error, job: { id: string }): void =>
+    log(`${job.id}: ${error.stack ?? error.message}`);
   const admit = consume({
     queue: queueNames.admit(account.name),
     redis,
@@ -53,7 +58,8 @@ async function startAccount(house: House, account: CaAccount): Promise<Service> 
 }
 
 function issuanceDeps(house: House, account: CaAccount): IssuanceDeps {
-  const { stops, challenges, certificates, certificateFiles, producer, notifier, clock, config, tell } = house;
+  const { stops, challenges, certificates, certificateFiles, producer, notifier, clock, config, tell } =
+    house;
   return {
     account,
     stops,

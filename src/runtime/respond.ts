@@ -5,5 +5,11 @@ import type { Service } from "./service.ts";
 /** Answers http-01 on every ACMEPort in use. */
 export async function startRespond(house: House): Promise<Service> {
   const { config, challenges, responders, log, processName } = house;
-  return await new RespondService({ host: config.acmeListen, name: processName, challenges, responders, log }).start();
+  return await new RespondService({
+    host: config.acmeListen,
+    name: processName,
+    challenges,
+    responders,
+    log,
+  }).start();
 }

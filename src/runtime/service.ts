@@ -8,7 +8,8 @@ export function together(services: readonly Service[]): Service {
   return {
     close: async () => {
       const failures: unknown[] = [];
-      for (const service of [...services].reverse()) await service.close().catch((error) => failures.push(error));
+      for (const service of [...services].reverse())
+        await service.close().catch((error) => failures.push(error));
       if (failures.length > 0) throw failures[0];
     },
   };

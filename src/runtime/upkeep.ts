@@ -37,7 +37,8 @@ export function startUpkeep(house: House): Service {
     if (house.redis.status !== "ready") return;
     // Somebody has emptied Redis under us: what was there is on disk.
     if ((await house.redis.exists(keys.restored)) === 0) await restore(house);
-    for (const id of await adoptAbandonedImports(house.restoreDeps)) house.log(`Took up the import ${id}, whose reader died.`);
+    for (const id of await adoptAbandonedImports(house.restoreDeps))
+      house.log(`Took up the import ${id}, whose reader died.`);
   };
   const timer = setInterval(() => {
     turn = turn.then(look).catch((error: Error) => house.log(error.message));

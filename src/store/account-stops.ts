@@ -1,5 +1,5 @@
 import type { Redis } from "ioredis";
-import { AppError, storedError, type StoredError } from "../core/errors.ts";
+import { AppError, type StoredError, storedError } from "../core/errors.ts";
 import { keys } from "./keys.ts";
 
 /** Seconds. A person ends a stop by a retry or a restart; it ends by itself too, should nobody think of that. */

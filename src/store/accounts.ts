@@ -40,7 +40,11 @@ export class AccountFiles {
 
   async save(ca: string, account: AccountFile): Promise<void> {
     await makeFolder(join(this.#root, ca));
-    await writeAtomic(join(this.#root, ca, "account.json"), `${JSON.stringify(account, undefined, 2)}\n`, PUBLIC_FILE);
+    await writeAtomic(
+      join(this.#root, ca, "account.json"),
+      `${JSON.stringify(account, undefined, 2)}\n`,
+      PUBLIC_FILE,
+    );
   }
 
   /** Forgets the account's URL; its key stays. */

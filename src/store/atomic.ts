@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { link, mkdir, open, rename, rm } from "node:fs/promises";
+import { link, mkdir, open, rename, unlink } from "node:fs/promises";
 import { basename, dirname, join } from "node:path";
 import { AppError } from "../core/errors.ts";
 
@@ -10,6 +10,14 @@ export const FOLDER = 0o700;
 /** The name ends in no suffix that a load balancer's folder would pick up. */
 function temporaryName(path: string): string {
   return join(dirname(path), `.tmp-${randomBytes(8).toString("hex")}`);
+}
+
+/** Writes a file that nobody reads yet: a crash may leave a part of it. The folder has to be synced afterwards. */
+export async function writeStaged(path: string, data: string, mode: number): Promise<void> {
+  await onDisk(path, async () => {
+    await unlink(path).catch(() => undefined);
+    await writeSynced(path, data, mode);
+  });
 }
 
 async function writeSynced(path: string, data: string, mode: number): Promise<void> {
@@ -40,7 +48,7 @@ export async function writeAtomic(path: string, data: string, mode: number): Pro
       await writeSynced(temporary, data, mode);
       await rename(temporary, path);
     } catch (error) {
-      await rm(temporary, { force: true });
+      await unlink(temporary).catch(() => undefined);
       throw error;
     }
     await syncFolder(dirname(path));
@@ -60,7 +68,7 @@ export async function createAtomic(path: string, data: string, mode: number): Pr
       if (isCode(error, "EEXIST")) return false;
       throw error;
     } finally {
-      await rm(temporary, { force: true });
+      await unlink(temporary).catch(() => undefined);
     }
   });
 }

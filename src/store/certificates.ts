@@ -13,7 +13,13 @@ import { rfc3339 } from "../core/clock.ts";
 import type { StoredError } from "../core/errors.ts";
 import { keys } from "./keys.ts";
 import { execAll } from "./script.ts";
-import { acceptScript, claimOrderScript, dropOrderScript, nextGenerationScript, transitionScript } from "./scripts.ts";
+import {
+  acceptScript,
+  claimOrderScript,
+  dropOrderScript,
+  nextGenerationScript,
+  transitionScript,
+} from "./scripts.ts";
 
 export type AcceptAction = "new" | "reorder" | "retry" | "updated" | "unchanged";
 
@@ -81,7 +87,14 @@ export class CertificateStore {
       acceptScript.queue(
         pipeline,
         [keys.certificate(id), keys.certificates, STATUS_PREFIX, keys.importOpen(options.importId ?? "")],
-        [id, namesKey(spec.names), JSON.stringify(spec), options.importId ?? "", options.now, options.force ? "1" : "0"],
+        [
+          id,
+          namesKey(spec.names),
+          JSON.stringify(spec),
+          options.importId ?? "",
+          options.now,
+          options.force ? "1" : "0",
+        ],
       );
     }
     const results = (await execAll(pipeline)) as [AcceptAction, number][];
@@ -132,7 +145,12 @@ export class CertificateStore {
   }
 
   /** Moves a certificate on, unless a newer generation has overtaken the caller. */
-  async transition(id: string, generation: number, change: Transition, now: number): Promise<TransitionResult> {
+  async transition(
+    id: string,
+    generation: number,
+    change: Transition,
+    now: number,
+  ): Promise<TransitionResult> {
     const settled = isSettled(change, this.#deploys);
     const event = change.event ? JSON.stringify({ at: rfc3339(now), ...change.event }) : "";
     const result = (await transitionScript.run(
@@ -210,7 +228,20 @@ function changedFields(change: Transition): (string | number)[] {
 }
 
 function toRecord(id: string, row: (string | null)[]): CertificateRecord | undefined {
-  const [spec, status, reason, detail, until, error, attempts, generation, importId, acceptedAt, orderUrl, leaf] = row;
+  const [
+    spec,
+    status,
+    reason,
+    detail,
+    until,
+    error,
+    attempts,
+    generation,
+    importId,
+    acceptedAt,
+    orderUrl,
+    leaf,
+  ] = row;
   if (!spec || !status) return undefined;
   return {
     id,

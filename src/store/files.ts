@@ -1,8 +1,22 @@
 import { createHash } from "node:crypto";
-import { opendir, readFile, rename, rm, stat } from "node:fs/promises";
+import { opendir, readdir, readFile, rename, rmdir, stat, unlink } from "node:fs/promises";
 import { join } from "node:path";
-import type { CertificateRecord, CertificateSpec, CertificateState, IssuedLeaf } from "../core/certificate.ts";
-import { createAtomic, isCode, makeFolder, PUBLIC_FILE, SECRET_FILE, syncFolder, writeAtomic } from "./atomic.ts";
+import type {
+  CertificateRecord,
+  CertificateSpec,
+  CertificateState,
+  IssuedLeaf,
+} from "../core/certificate.ts";
+import {
+  createAtomic,
+  isCode,
+  makeFolder,
+  PUBLIC_FILE,
+  SECRET_FILE,
+  syncFolder,
+  writeAtomic,
+  writeStaged,
+} from "./atomic.ts";
 
 /** Where a leaf comes from: with the spec, all that its renewal needs. */
 export interface Provenance {
@@ -125,15 +139,18 @@ export class CertificateFiles {
   }
 
   async discardPending(id: string): Promise<void> {
-    await rm(this.#next(id), { recursive: true, force: true });
+    await removeFolder(this.#next(id));
   }
 
   /** Puts a new leaf with its key into place. */
   async commit(id: string, issued: IssuedFiles): Promise<void> {
     const next = this.#next(id);
-    await writeAtomic(join(next, "cert.pem"), issued.leafPem, PUBLIC_FILE);
-    await writeAtomic(join(next, "ca.pem"), issued.issuersPem, PUBLIC_FILE);
-    await writeAtomic(join(next, "fullchain.pem"), issued.leafPem + issued.issuersPem, PUBLIC_FILE);
+    await Promise.all([
+      writeStaged(join(next, "cert.pem"), issued.leafPem, PUBLIC_FILE),
+      writeStaged(join(next, "ca.pem"), issued.issuersPem, PUBLIC_FILE),
+      writeStaged(join(next, "fullchain.pem"), issued.leafPem + issued.issuersPem, PUBLIC_FILE),
+    ]);
+    // Last, and as a whole: from here on the set is complete. Its rename makes the others' names durable too.
     await writeAtomic(join(next, "certificate.json"), json(issued.file), PUBLIC_FILE);
     await this.#rollForward(this.folder(id), fileStem(id));
   }
@@ -150,7 +167,7 @@ export class CertificateFiles {
     ];
     for (const [from, to] of moves) await moveIfThere(join(next, from), join(folder, to));
     await syncFolder(folder);
-    await rm(next, { recursive: true, force: true });
+    await removeFolder(next);
   }
 
   #next(id: string): string {
@@ -197,6 +214,16 @@ async function exists(path: string): Promise<boolean> {
   return (await stat(path).catch(() => undefined)) !== undefined;
 }
 
+/** A folder of plain files, which may be gone. */
+async function removeFolder(folder: string): Promise<void> {
+  try {
+    for (const name of await readdir(folder)) await unlink(join(folder, name));
+    await rmdir(folder);
+  } catch (error) {
+    if (!isCode(error, "ENOENT")) throw error;
+  }
+}
+
 async function moveIfThere(from: string, to: string): Promise<void> {
   try {
     await rename(from, to);
@@ -204,4 +231,3 @@ async function moveIfThere(from: string, to: string): Promise<void> {
     if (!isCode(error, "ENOENT")) throw error;
   }
 }
-

@@ -72,7 +72,10 @@ export class ImportFiles {
   async ids(): Promise<string[]> {
     try {
       const names = await readdir(this.root);
-      return names.filter((name) => name.endsWith(".jsonl")).map((name) => name.slice(0, -".jsonl".length)).sort();
+      return names
+        .filter((name) => name.endsWith(".jsonl"))
+        .map((name) => name.slice(0, -".jsonl".length))
+        .sort();
     } catch (error) {
       if (isCode(error, "ENOENT")) return [];
       throw error;
@@ -81,7 +84,10 @@ export class ImportFiles {
 
   /** The lines of one import; one that a crash cut off is passed over, as it was never answered for. */
   async *lines(id: string): AsyncGenerator<ImportLine> {
-    const reader = createInterface({ input: createReadStream(this.path(id)), crlfDelay: Number.POSITIVE_INFINITY });
+    const reader = createInterface({
+      input: createReadStream(this.path(id)),
+      crlfDelay: Number.POSITIVE_INFINITY,
+    });
     for await (const line of reader) {
       try {
         yield JSON.parse(line) as ImportLine;

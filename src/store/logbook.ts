@@ -8,7 +8,9 @@ const MONTHS = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "
 /** "Aug 28 14:15:01", local time, as syslog has it (RFC 3164 §4.1.2). */
 export function syslogStamp(at: Date): string {
   const day = String(at.getDate()).padStart(2, " ");
-  const time = [at.getHours(), at.getMinutes(), at.getSeconds()].map((n) => String(n).padStart(2, "0")).join(":");
+  const time = [at.getHours(), at.getMinutes(), at.getSeconds()]
+    .map((n) => String(n).padStart(2, "0"))
+    .join(":");
   return `${MONTHS[at.getMonth()]} ${day} ${time}`;
 }
 
@@ -26,6 +28,8 @@ export class Logbook {
   async write(line: string, at: Date): Promise<void> {
     const host = hostname().split(".")[0];
     const text = line.replace(/\s+/g, " ");
-    await appendFile(this.#path, `${syslogStamp(at)} ${host} lb-letsencrypt: ${text}\n`, { mode: SECRET_FILE });
+    await appendFile(this.#path, `${syslogStamp(at)} ${host} lb-letsencrypt: ${text}\n`, {
+      mode: SECRET_FILE,
+    });
   }
 }

@@ -1,6 +1,15 @@
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, mkdirSync, openSync, closeSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir, userInfo } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
@@ -34,7 +43,9 @@ export async function ensurePrivateRedis(home: string): Promise<string> {
     mkdirSync(join(socket, ".."), { recursive: true, mode: 0o700 });
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    throw unavailable(`The folder ${home} cannot be used: ${reason}; set CERTHERD_HOME to one that is yours.`);
+    throw unavailable(
+      `The folder ${home} cannot be used: ${reason}; set CERTHERD_HOME to one that is yours.`,
+    );
   }
   const deadline = Date.now() + START_TIMEOUT;
   while (Date.now() < deadline) {

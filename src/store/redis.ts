@@ -51,7 +51,11 @@ async function firstAnswer(redis: Redis, url: string): Promise<void> {
   const late = new Promise<never>((_, reject) => {
     timer = setTimeout(() => {
       const why = last ? ` (${last})` : "";
-      reject(unavailable(`Redis at ${withoutPassword(url)} did not answer within 5 s${why}; start it, or correct REDIS_URL.`));
+      reject(
+        unavailable(
+          `Redis at ${withoutPassword(url)} did not answer within 5 s${why}; start it, or correct REDIS_URL.`,
+        ),
+      );
     }, FIRST_ANSWER);
   });
   try {

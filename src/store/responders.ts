@@ -25,7 +25,10 @@ export class Responders {
 
   /** What one responder says of its ports: "ok", or why it cannot listen. Replaces what it said before. */
   async report(responder: string, states: ReadonlyMap<number, string>, now: number): Promise<void> {
-    const pipeline = this.#redis.pipeline().del(keys.responder(responder)).zadd(keys.responders, now, responder);
+    const pipeline = this.#redis
+      .pipeline()
+      .del(keys.responder(responder))
+      .zadd(keys.responders, now, responder);
     if (states.size > 0) pipeline.hset(keys.responder(responder), Object.fromEntries(states));
     pipeline.expire(keys.responder(responder), HEARD);
     await execAll(pipeline);

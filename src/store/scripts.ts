@@ -16,6 +16,11 @@ local cert, all, statusPrefix, open = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local id, namesKey, spec, import, now, force = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
 local cur = redis.call('HMGET', cert, 'namesKey', 'spec', 'status', 'reason', 'generation', 'openIn')
 local status, reason = cur[3], cur[4]
+local function await()
+  if import ~= '' and redis.call('SADD', open, id) == 1 then
+    redis.call('HSET', cert, 'openIn', (cur[6] and cur[6] ~= '' and cur[6] .. ',' or '') .. import)
+  end
+end
 local action
 if not status or status == 'removed' then action = 'new'
 elseif cur[1] ~= namesKey then action = 'reorder'
@@ -26,10 +31,7 @@ local generation = tonumber(cur[5] or '0')
 if action == 'unchanged' or action == 'updated' then
   if action == 'updated' then redis.call('HSET', cert, 'spec', spec) end
   local moving = not (status == 'issued' or status == 'serving' or status == 'paused')
-  if moving and import ~= '' then
-    redis.call('SADD', open, id)
-    redis.call('HSET', cert, 'openIn', (cur[6] and cur[6] ~= '' and cur[6] .. ',' or '') .. import)
-  end
+  if moving then await() end
   return {action, generation}
 end
 generation = generation + 1
@@ -39,11 +41,9 @@ redis.call('ZADD', statusPrefix .. 'queued', 0, id)
 redis.call('HDEL', cert, 'reason', 'detail', 'until', 'error', 'orderUrl')
 redis.call('HSET', cert, 'spec', spec, 'namesKey', namesKey, 'status', 'queued', 'attempts', 0,
   'generation', generation, 'acceptedAt', now)
-if import ~= '' then
-  redis.call('HSET', cert, 'import', import)
-  redis.call('SADD', open, id)
-  redis.call('HSET', cert, 'openIn', (cur[6] and cur[6] ~= '' and cur[6] .. ',' or '') .. import)
-end
+if import ~= '' then redis.call('HSET', cert, 'import', import)
+elseif action ~= 'retry' then redis.call('HDEL', cert, 'import') end
+await()
 return {action, generation}
 `,
 );

@@ -294,6 +294,39 @@ describe("nothing is sent twice", () => {
   });
 });
 
+describe("a box", () => {
+  const mail = route(25);
+
+  it("gives what one mail tells, again after a crash, and nothing that came in since", async () => {
+    const names = Array.from({ length: 2_500 }, (_, index) => `n${String(index).padStart(4, "0")}.example`);
+    await boxes.drop("now", "g", names, mail);
+    expect(await boxes.take("now", "g", 1_000)).toBe(1_000);
+    await boxes.drop("now", "g", ["late.example"], mail);
+    expect(await boxes.take("now", "g", 2_000)).toBe(1_000);
+    expect(await inHand()).toEqual(names);
+    expect(await boxes.size("now", "g")).toBe(2_501);
+    await boxes.putBack("now", "g");
+    expect(await boxes.take("now", "g", 3_000)).toBe(3_000);
+    expect(await inHand()).toEqual(["late.example", ...names]);
+    await boxes.told("now", "g");
+    expect(await boxes.take("now", "g", 4_000)).toBeUndefined();
+  });
+
+  it("of an import that wants no digest is thrown away with it", async () => {
+    await imports.create("i1", "demo.csv", "off", Date.now());
+    await boxes.address("i1", [{ id: "a.example", group: mailGroup(mail), route: mail }]);
+    await notifier.importEnded("i1");
+    expect(await redis.keys("{certherd}:mail:*")).toEqual([]);
+    expect(await boxes.groups("i1")).toEqual([]);
+  });
+
+  async function inHand(): Promise<string[]> {
+    const all: string[] = [];
+    for await (const slice of boxes.ids("now", "g")) all.push(...slice);
+    return all;
+  }
+});
+
 describe("a relay", () => {
   it("that is down gets its mail late, with what has come in since, and holds nobody up", async () => {
     const down = keep(await startSmtp({ down: true }));
@@ -305,7 +338,7 @@ describe("a relay", () => {
     await waitUntil(() => lines.some((line) => line.includes("is tried again")));
     await settle("b.example", "attention", attention);
     await settle("c.example", "issued");
-    await up.waitFor(1, 1_000);
+    await up.waitFor(1, 3_000);
     expect(down.messages).toHaveLength(0);
     await down.setDown(false);
     const [mail] = await down.waitFor(1);
@@ -476,7 +509,7 @@ describe("who is told when", () => {
     const smtp = keep(await startSmtp());
     start();
     for (const mode of ["each", "off"] as const) {
-      await beginImport(mode);
+      await beginImport(mode, mode);
       await accept([`a.${mode}.example`, `b.${mode}.example`], route(smtp.port), mode);
       await endReading(mode, 2);
       await settle(`a.${mode}.example`, "issued");

@@ -9,9 +9,14 @@ export function configCommand(program: Command, io: Io, exit: (code: number) => 
     .command("config")
     .summary("check the configuration")
     .command("check")
-    .description("Reads the environment and the configuration file, and says what is in force. Connects to nothing.")
+    .description(
+      "Reads the environment and the configuration file, and says what is in force. Connects to nothing.",
+    )
     .option("--json", "one JSON document on stdout")
-    .addHelpText("after", "\nExamples:\n  certherd config check\n  CERTHERD_CONFIG=/etc/certherd.yaml certherd config check")
+    .addHelpText(
+      "after",
+      "\nExamples:\n  certherd config check\n  CERTHERD_CONFIG=/etc/certherd.yaml certherd config check",
+    )
     .action((options: { json?: boolean }) => {
       const settings = describe(loadConfig());
       if (options.json) print(io, JSON.stringify(Object.fromEntries(settings)));
@@ -31,7 +36,12 @@ function describe(config: Config): [string, string][] {
       `${directory}${email ? `, contact ${email}` : ""}${eab ? ", with external account binding" : ""}`,
     ]),
     ["http api", `${config.listen.host}:${config.listen.port}`],
-    ["api tokens", [config.apiToken ? "CERTHERD_API_TOKEN" : "", ...config.tokens.map(({ name }) => name)].filter(Boolean).join(", ") || "one made at the first start"],
+    [
+      "api tokens",
+      [config.apiToken ? "CERTHERD_API_TOKEN" : "", ...config.tokens.map(({ name }) => name)]
+        .filter(Boolean)
+        .join(", ") || "one made at the first start",
+    ],
     ["http-01 listens on", config.acmeListen],
     ["retries after", config.retry.map(humanDuration).join(", ")],
     ["mail", `${config.mail.notify}${config.mail.from ? `, from ${config.mail.from}` : ""}`],

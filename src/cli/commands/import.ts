@@ -6,8 +6,8 @@ import { openCsv, readRows } from "../../intake/csv.ts";
 import { importCertificates, importDocument } from "../../intake/documents.ts";
 import { type ImportResult, importRows } from "../../intake/import.ts";
 import { RejectedFile, rejectedPath } from "../../intake/rejected.ts";
-import { importDeps } from "../../runtime/imports.ts";
 import type { House } from "../../runtime/house.ts";
+import { importDeps } from "../../runtime/imports.ts";
 import type { NotifyMode } from "../../store/imports.ts";
 import { NOBODY_RENEWS, someoneRenews, withRestoredHouse } from "../house.ts";
 import { type Io, note, oneOf, plain, print, printPieces } from "../output.ts";
@@ -29,10 +29,18 @@ export function importCommand(program: Command, io: Io, exit: (code: number) => 
   program
     .command("import")
     .summary("take in a CSV of domains")
-    .description("Checks every row of a CSV, and queues a certificate for each new one. `-` reads standard input.")
+    .description(
+      "Checks every row of a CSV, and queues a certificate for each new one. `-` reads standard input.",
+    )
     .argument("<file>", "CSV: DOMAIN,VIPPort,ACMEPort,FROMAddr,TOAddr,RELAYAddr,RELAYPort")
-    .option("--wait", "wait until every certificate is issued, has failed, or waits for somebody; works without `up`")
-    .option("--wait-max <duration>", "stop waiting after that time (90s, 12m, 3h); what is queued stays queued")
+    .option(
+      "--wait",
+      "wait until every certificate is issued, has failed, or waits for somebody; works without `up`",
+    )
+    .option(
+      "--wait-max <duration>",
+      "stop waiting after that time (90s, 12m, 3h); what is queued stays queued",
+    )
     .option("--dry-run", "check the file and say what would be done, and do nothing")
     .option("--notify <mode>", "mail: one digest for the import, one for each certificate, or off")
     .option("--priority <level>", "urgent, high, normal, low, or 1 (first) to 100")
@@ -56,18 +64,28 @@ async function runImport(house: House, io: Io, file: string, options: ImportOpti
   const result = await readIn(house, io, file, options);
   const waited = options.wait && !options.dryRun;
   const finished = waited ? await waitForImport(house, io, result.id, waitOptions(options)) : true;
-  const certificates = options.dryRun ? none() : importCertificates(house.imports, house.certificates, result.id);
+  const certificates = options.dryRun
+    ? none()
+    : importCertificates(house.imports, house.certificates, result.id);
   if (options.json) {
     await printPieces(
       io,
-      importDocument({ id: result.id, counts: result.counts, warnings: result.warnings, rejected: result.faults.read(), certificates }),
+      importDocument({
+        id: result.id,
+        counts: result.counts,
+        warnings: result.warnings,
+        rejected: result.faults.read(),
+        certificates,
+      }),
     );
   } else await report(house, io, result, options);
   const counts = waited ? await tally(house, result.id) : undefined;
   if (counts && !options.json) await printFailures(house, io, result.id, counts);
   if (!finished) note(io, "Stopped waiting; what is queued stays queued (certherd list shows it).");
   if (!options.dryRun && !(await someoneRenews(house))) note(io, NOBODY_RENEWS);
-  return result.counts.rejectedRows > 0 || !finished || (counts?.failed ?? 0) > 0 || (counts?.open ?? 0) > 0 ? 1 : 0;
+  return result.counts.rejectedRows > 0 || !finished || (counts?.failed ?? 0) > 0 || (counts?.open ?? 0) > 0
+    ? 1
+    : 0;
 }
 
 interface ReadIn extends ImportResult {
@@ -79,31 +97,49 @@ async function readIn(house: House, io: Io, file: string, options: ImportOptions
   const { maxImportBytes } = house.config;
   const { source, what } = await openCsv(file, { maxBytes: maxImportBytes });
   const rows = readRows(source, { maxBytes: maxImportBytes, what });
-  const rejected = options.dryRun || file === "-" ? undefined : new RejectedFile(rejectedPath(file), rows.info);
+  const rejected =
+    options.dryRun || file === "-" ? undefined : new RejectedFile(rejectedPath(file), rows.info);
   let unwritable: string | undefined;
   const result = await importRows(importDeps(house), {
     rows,
     info: rows.info,
     source: file === "-" ? "standard input" : file,
-    notify: options.notify ? oneOf<NotifyMode>("--notify", options.notify, ["each", "digest", "off"]) : house.config.mail.notify,
+    notify: options.notify
+      ? oneOf<NotifyMode>("--notify", options.notify, ["each", "digest", "off"])
+      : house.config.mail.notify,
     dryRun: options.dryRun === true,
     ...(options.priority === undefined ? {} : { priority: priorityOf(options.priority) }),
     onRejected: async (row, faults) => {
       // The file's folder may not be ours to write to: the faults are reported all the same.
-      if (unwritable === undefined) await rejected?.add(row, faults).catch((error: Error) => { unwritable = error.message; });
+      if (unwritable === undefined)
+        await rejected?.add(row, faults).catch((error: Error) => {
+          unwritable = error.message;
+        });
     },
   });
-  const rejectedFile = await rejected?.close().catch((error: Error) => { unwritable ??= error.message; return undefined; });
+  const rejectedFile = await rejected?.close().catch((error: Error) => {
+    unwritable ??= error.message;
+    return undefined;
+  });
   if (unwritable) note(io, unwritable);
   for (const warning of rows.info.warnings) note(io, plain(warning));
   return { ...result, warnings: rows.info.warnings, rejectedFile };
 }
 
-async function report(house: House, io: Io, { id, counts, faults, rejectedFile }: ReadIn, options: ImportOptions): Promise<void> {
+async function report(
+  house: House,
+  io: Io,
+  { id, counts, faults, rejectedFile }: ReadIn,
+  options: ImportOptions,
+): Promise<void> {
   const parts = [
     `${counts.accepted} ${options.dryRun ? "would be ordered" : "accepted"}`,
     ...(counts.retried ? [`${counts.retried} of them tried again`] : []),
-    ...(counts.unchanged ? [`${counts.unchanged} unchanged${counts.updated ? ` (${counts.updated} with new mail or ports)` : ""}`] : []),
+    ...(counts.unchanged
+      ? [
+          `${counts.unchanged} unchanged${counts.updated ? ` (${counts.updated} with new mail or ports)` : ""}`,
+        ]
+      : []),
     ...(counts.duplicates ? [`${counts.duplicates} twice in the file`] : []),
     ...(counts.rejectedRows ? [`${counts.rejectedRows} rejected`] : []),
   ];
@@ -113,19 +149,29 @@ async function report(house: House, io: Io, { id, counts, faults, rejectedFile }
   let shown = 0;
   for await (const fault of faults.read()) {
     if (shown++ >= FAULTS_SHOWN) break;
-    print(io, `  line ${fault.line}, ${fault.column}: ${fault.reason}${fault.value ? ` (${plain(fault.value)})` : ""}`);
+    print(
+      io,
+      `  line ${fault.line}, ${fault.column}: ${fault.reason}${fault.value ? ` (${plain(fault.value)})` : ""}`,
+    );
   }
   if (shown > FAULTS_SHOWN) print(io, "  …");
-  if (rejectedFile) print(io, `The rejected rows are in ${rejectedFile}: mend them there, and import that file.`);
+  if (rejectedFile)
+    print(io, `The rejected rows are in ${rejectedFile}: mend them there, and import that file.`);
   if (options.dryRun || options.wait || counts.accepted === 0) return;
   const roles = await house.alive.roles(Date.now());
-  print(io, roles.has("issue") ? `Import ${id} is queued; certherd list shows how it goes.` : `Import ${id} is queued; it begins when \`certherd up\` runs.`);
+  print(
+    io,
+    roles.has("issue")
+      ? `Import ${id} is queued; certherd list shows how it goes.`
+      : `Import ${id} is queued; it begins when \`certherd up\` runs.`,
+  );
 }
 
 function waitOptions({ waitMax, json }: ImportOptions): { max?: number; quiet?: boolean } {
   if (waitMax === undefined) return { quiet: json === true };
   const max = parseDuration(waitMax);
-  if (max === undefined) throw usageError("bad_option", `--wait-max is "${waitMax}"; write it as 90s, 12m or 3h.`);
+  if (max === undefined)
+    throw usageError("bad_option", `--wait-max is "${waitMax}"; write it as 90s, 12m or 3h.`);
   return { max, quiet: json === true };
 }
 

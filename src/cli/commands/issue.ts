@@ -1,6 +1,6 @@
 import type { Command } from "commander";
-import { usageError } from "../../core/errors.ts";
 import { certificateDocument } from "../../core/documents.ts";
+import { usageError } from "../../core/errors.ts";
 import type { RawRow } from "../../intake/csv.ts";
 import { importRows } from "../../intake/import.ts";
 import type { Fault } from "../../intake/row.ts";
@@ -85,7 +85,9 @@ Examples:
 
 /** Takes in one row and waits for its certificate. A row that is wrong is a usage error with all its faults. */
 export async function issueOne(house: House, io: Io, request: SingleRequest): Promise<SingleResult> {
-  const given = Object.entries(request.cells).filter((entry): entry is [string, string] => entry[1] !== undefined);
+  const given = Object.entries(request.cells).filter(
+    (entry): entry is [string, string] => entry[1] !== undefined,
+  );
   const cells: Record<string, string> = { DOMAIN: request.names.join(" "), ...Object.fromEntries(given) };
   const row: RawRow = { line: 1, cells, raw: Object.values(cells), faults: [] };
   const faults: Fault[] = [];
@@ -98,11 +100,18 @@ export async function issueOne(house: House, io: Io, request: SingleRequest): Pr
       faults.push(...found);
     },
   });
-  if (faults.length > 0) throw usageError("bad_request", faults.map(({ column, reason }) => `${column}: ${reason}`).join("\n"));
+  if (faults.length > 0)
+    throw usageError("bad_request", faults.map(({ column, reason }) => `${column}: ${reason}`).join("\n"));
   await waitForImport(house, io, id, { quiet: request.quiet });
   for await (const ids of house.imports.certificates(id))
     for (const record of await house.certificates.getMany(ids))
-      if (record) return { id: record.id, name: record.spec.names[0] ?? "", status: record.status, detail: record.detail ?? "" };
+      if (record)
+        return {
+          id: record.id,
+          name: record.spec.names[0] ?? "",
+          status: record.status,
+          detail: record.detail ?? "",
+        };
   throw usageError("bad_request", "The certificate was removed while it was waited for.");
 }
 

@@ -12,10 +12,16 @@ export function listCommand(program: Command, io: Io, exit: (code: number) => vo
     .summary("list the certificates")
     .option("--status <status>", `only those in one status: ${STATUSES.join(", ")}`)
     .option("--json", "one JSON document on stdout")
-    .addHelpText("after", "\nExamples:\n  certherd list\n  certherd list --status attention\n  certherd list --json | jq '.certificates[].notAfter'")
+    .addHelpText(
+      "after",
+      "\nExamples:\n  certherd list\n  certherd list --status attention\n  certherd list --json | jq '.certificates[].notAfter'",
+    )
     .action(async (options: { status?: string; json?: boolean }) => {
-      const status = options.status === undefined ? undefined : oneOf<Status>("--status", options.status, STATUSES);
-      await withRestoredHouse(io, (house) => printPieces(io, options.json ? asJson(house, status) : asTable(house, status)));
+      const status =
+        options.status === undefined ? undefined : oneOf<Status>("--status", options.status, STATUSES);
+      await withRestoredHouse(io, (house) =>
+        printPieces(io, options.json ? asJson(house, status) : asTable(house, status)),
+      );
       exit(0);
     });
 }
@@ -51,4 +57,3 @@ function cells(record: CertificateRecord): string[] {
 function line([name = "", status = "", expires = "", rest = ""]: readonly string[]): string {
   return `${plain(name).padEnd(40)}  ${status.padEnd(10)}  ${expires.padEnd(10)}  ${plain(rest)}\n`;
 }
-

@@ -11,7 +11,9 @@ export function retryCommand(program: Command, io: Io, exit: (code: number) => v
   program
     .command("retry")
     .summary("try what has failed again, now")
-    .description("Tries a certificate that has failed again, or all of them. The CA's limits are kept all the same.")
+    .description(
+      "Tries a certificate that has failed again, or all of them. The CA's limits are kept all the same.",
+    )
     .argument("[name]", "the certificate's first name; all that have failed when left out")
     .option("--json", "one JSON document on stdout")
     .addHelpText("after", "\nExamples:\n  certherd retry www.example.com\n  certherd retry")
@@ -20,7 +22,11 @@ export function retryCommand(program: Command, io: Io, exit: (code: number) => v
         for (const ca of house.config.cas) await house.stops.lift(ca.name);
         const retried = name === undefined ? await retryAll(house) : await retryOne(house, name);
         if (options.json) print(io, JSON.stringify({ retried }));
-        else print(io, retried === 0 ? "Nothing has failed: there is nothing to try again." : `${retried} queued again.`);
+        else
+          print(
+            io,
+            retried === 0 ? "Nothing has failed: there is nothing to try again." : `${retried} queued again.`,
+          );
       });
       exit(0);
     });
@@ -48,7 +54,10 @@ async function retryAll(house: House): Promise<number> {
 
 async function enqueue(house: House, records: readonly CertificateRecord[]): Promise<number> {
   const at = house.clock.now();
-  await house.importFiles.appendSingle(records.map(({ spec }) => ({ line: 0, at, spec })), at);
+  await house.importFiles.appendSingle(
+    records.map(({ spec }) => ({ line: 0, at, spec })),
+    at,
+  );
   await house.enqueuer.enqueue(records.map(({ spec }) => spec));
   return records.length;
 }

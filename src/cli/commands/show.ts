@@ -13,11 +13,17 @@ export function showCommand(program: Command, io: Io, exit: (code: number) => vo
     .summary("show one certificate and its history")
     .argument("<name>", "the certificate's first name")
     .option("--json", "one JSON document on stdout")
-    .addHelpText("after", "\nExamples:\n  certherd show www.example.com\n  certherd show bücher.example --json")
+    .addHelpText(
+      "after",
+      "\nExamples:\n  certherd show www.example.com\n  certherd show bücher.example --json",
+    )
     .action(async (name: string, options: { json?: boolean }) => {
       await withRestoredHouse(io, async (house) => {
         const record = await findCertificate(house, name);
-        const document = { ...certificateDocument(record), events: await house.certificates.events(record.id) };
+        const document = {
+          ...certificateDocument(record),
+          events: await house.certificates.events(record.id),
+        };
         if (options.json) print(io, JSON.stringify(document));
         else printDocument(house, io, record, document);
       });
@@ -34,7 +40,9 @@ export async function findCertificate(house: House, name: string): Promise<Certi
   throw usageError("not_found", `${plain(name)} is no certificate's first name here: ${why}.`);
 }
 
-type Shown = ReturnType<typeof certificateDocument> & { events: { at: string; what: string; detail?: string }[] };
+type Shown = ReturnType<typeof certificateDocument> & {
+  events: { at: string; what: string; detail?: string }[];
+};
 
 function printDocument(house: House, io: Io, record: CertificateRecord, document: Shown): void {
   const { spec } = record;
@@ -55,7 +63,9 @@ function printDocument(house: House, io: Io, record: CertificateRecord, document
     ["Mail", spec.mail ? `${spec.mail.to} through ${spec.mail.relay}:${spec.mail.port}` : undefined],
     ["Files", record.leaf ? `${paths.fullchain} and ${paths.key}` : undefined],
   ];
-  for (const [label, value] of lines) if (value !== undefined) print(io, `${`${label}:`.padEnd(18)}${plain(value)}`);
+  for (const [label, value] of lines)
+    if (value !== undefined) print(io, `${`${label}:`.padEnd(18)}${plain(value)}`);
   if (document.events.length > 0) print(io, "\nHistory:");
-  for (const { at, what, detail } of document.events) print(io, `  ${at}  ${what.padEnd(11)}${plain(detail ?? "")}`.trimEnd());
+  for (const { at, what, detail } of document.events)
+    print(io, `  ${at}  ${what.padEnd(11)}${plain(detail ?? "")}`.trimEnd());
 }

@@ -16,7 +16,9 @@ Examples:
     )
     .action(async () => {
       await runProcess(["respond", "notify", "issue", "api", "up"], ({ config }) => {
-        stderrLog(`certherd is up on ${config.node}: ${config.cas.map((ca) => ca.name).join(", ")}; files in ${config.home}.`);
+        stderrLog(
+          `certherd is up on ${config.node}: ${config.cas.map((ca) => ca.name).join(", ")}; files in ${config.home}.`,
+        );
       });
     });
 }
