@@ -1,8 +1,8 @@
 import { defineConfig } from "vitest/config";
 
-const common = { environment: "node", setupFiles: ["test/support/leaks.ts"] } as const;
+const common = { environment: "node", setupFiles: ["test/support/leaks.ts"] };
 /** Real servers on two cores: files one after the other, with time for a slow machine. */
-const serial = { fileParallelism: false, testTimeout: 60_000, hookTimeout: 120_000 } as const;
+const serial = { fileParallelism: false, testTimeout: 60_000, hookTimeout: 120_000 };
 
 export default defineConfig({
   test: {

@@ -18,14 +18,17 @@ const ONE_AT_A_TIME = 500;
 export function admitHandler(deps: IssuanceDeps): Handler<CertificateJob> {
   return async (job, { priority }) => {
     const { account, certificates, producer, clock } = deps;
-    const record = await certificates.get(job.id);
+    // All at once: admission is one at a time, and must not be slow.
+    const [record, stopped, orders] = await Promise.all([
+      certificates.get(job.id),
+      deps.stops.reason(account.name),
+      producer.orders(account.name, job.id),
+    ]);
     // Asked for by the order before it, which has not handed over yet.
     if (record && job.generation > record.generation)
       return { kind: "later", at: clock.now() + ONE_AT_A_TIME };
     if (!isWanted(record, job)) return DONE;
-    const stopped = await deps.stops.reason(account.name);
     if (stopped) return await fail(deps, record, stopped);
-    const orders = await producer.orders(account.name, job.id);
     // An order of an earlier generation ends at its next step; this one begins after it.
     if (orders.inFlight) return { kind: "later", at: clock.now() + ONE_AT_A_TIME };
     if (orders.total >= ORDERS_IN_FLIGHT) return { kind: "hold", ms: HOLD_BACK };

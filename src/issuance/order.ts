@@ -63,7 +63,7 @@ async function takeTurn(turn: Turn): Promise<Outcome<OrderJob>> {
 }
 
 /** The order of this generation as the CA has it now: the one on record, or a new one. */
-async function currentOrder({ deps, session, record, context, job }: Turn): Promise<Order | undefined> {
+async function currentOrder({ deps, session, record, context }: Turn): Promise<Order | undefined> {
   const { certificates, files, account } = deps;
   const { id, generation } = record;
   if (record.orderUrl !== undefined) return await session.getOrder(record.orderUrl);
@@ -80,7 +80,6 @@ async function currentOrder({ deps, session, record, context, job }: Turn): Prom
   if (url === undefined) return undefined;
   await files.discardPending(id);
   await files.savePendingOrder(id, { generation, orderUrl: url, ca: account.name });
-  await context.save(job);
   // Another worker was quicker, as can happen when this one was thought dead: that order stands.
   return url === order.url ? order : await session.getOrder(url);
 }

@@ -1,9 +1,9 @@
-import { chmod, mkdir, stat, statfs } from "node:fs/promises";
+import { chmod, stat, statfs } from "node:fs/promises";
 import { readDirectory } from "../acme/directory.ts";
 import type { CaConfig, Config } from "../config/load.ts";
 import { humanDuration } from "../core/duration.ts";
 import { asAppError } from "../core/errors.ts";
-import { FOLDER } from "../store/atomic.ts";
+import { FOLDER, makeFolder } from "../store/atomic.ts";
 import { exitCodeOf } from "./exit.ts";
 import { type House, openHouse } from "./house.ts";
 
@@ -50,7 +50,7 @@ async function check(what: string, look: () => Promise<string>): Promise<Finding
 }
 
 async function checkHome(home: string): Promise<string> {
-  await mkdir(home, { recursive: true, mode: FOLDER });
+  await makeFolder(home);
   const { mode } = await stat(home);
   if ((mode & 0o077) === 0) return `${home} is this user's alone.`;
   await chmod(home, FOLDER);

@@ -1,14 +1,12 @@
-import { mkdirSync } from "node:fs";
 import type { Config } from "../config/load.ts";
 import { type Clock, systemClock } from "../core/clock.ts";
-import { AppError } from "../core/errors.ts";
 import { Enqueuer } from "../intake/enqueue.ts";
 import type { RestoreDeps } from "../intake/restore.ts";
 import { Notifier } from "../notify/notifier.ts";
 import { Producer } from "../queue/producer.ts";
 import { AccountStops } from "../store/account-stops.ts";
 import { Alive } from "../store/alive.ts";
-import { FOLDER } from "../store/atomic.ts";
+import { makeFolder } from "../store/atomic.ts";
 import { CertificateStore } from "../store/certificates.ts";
 import { Challenges } from "../store/challenges.ts";
 import { CertificateFiles } from "../store/files.ts";
@@ -126,18 +124,7 @@ export class House {
 
 /** Connects to the configured Redis, or to the private one of this home, which is started if need be. */
 export async function openHouse(config: Config, log: Log, role = "cli"): Promise<House> {
-  try {
-    mkdirSync(config.home, { recursive: true, mode: FOLDER });
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw new AppError(
-      `The folder ${config.home} cannot be used (${reason}); set CERTHERD_HOME to one that is yours.`,
-      {
-        code: "home_unusable",
-        disposition: "unavailable",
-      },
-    );
-  }
+  await makeFolder(config.home);
   const url = config.redisUrl ?? (await ensurePrivateRedis(config.home));
   return new House(config, await openCheckedRedis(url, role), log);
 }

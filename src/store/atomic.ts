@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { link, mkdir, open, rename, unlink } from "node:fs/promises";
-import { basename, dirname, join } from "node:path";
+import { dirname, join } from "node:path";
 import { AppError } from "../core/errors.ts";
 
 export const SECRET_FILE = 0o600;
@@ -15,13 +15,12 @@ function temporaryName(path: string): string {
 /** Writes a file that nobody reads yet: a crash may leave a part of it. The folder has to be synced afterwards. */
 export async function writeStaged(path: string, data: string, mode: number): Promise<void> {
   await onDisk(path, async () => {
-    await unlink(path).catch(() => undefined);
-    await writeSynced(path, data, mode);
+    await writeSynced(path, data, mode, "w");
   });
 }
 
-async function writeSynced(path: string, data: string, mode: number): Promise<void> {
-  const handle = await open(path, "wx", mode);
+async function writeSynced(path: string, data: string, mode: number, flags = "wx"): Promise<void> {
+  const handle = await open(path, flags, mode);
   try {
     await handle.writeFile(data);
     await handle.sync();
@@ -73,8 +72,25 @@ export async function createAtomic(path: string, data: string, mode: number): Pr
   });
 }
 
+/**
+ * A folder of this user's alone, with those above it. Step by step, as Node's own recursive mkdir never returns
+ * where a folder can be seen but not made (below /proc, say).
+ */
 export async function makeFolder(path: string): Promise<void> {
-  await onDisk(path, () => mkdir(path, { recursive: true, mode: FOLDER }));
+  await onDisk(path, () => makePath(path));
+}
+
+async function makePath(path: string): Promise<void> {
+  try {
+    await mkdir(path, { mode: FOLDER });
+  } catch (error) {
+    if (isCode(error, "EEXIST")) return;
+    if (!isCode(error, "ENOENT") || dirname(path) === path) throw error;
+    await makePath(dirname(path));
+    await mkdir(path, { mode: FOLDER }).catch((again: unknown) => {
+      if (!isCode(again, "EEXIST")) throw again;
+    });
+  }
 }
 
 export function isCode(error: unknown, code: string): boolean {
@@ -87,7 +103,7 @@ export async function onDisk<T>(path: string, action: () => Promise<T>): Promise
     return await action();
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    throw new AppError(`${basename(dirname(path))}/${basename(path)} cannot be written: ${reason}.`, {
+    throw new AppError(`${path} cannot be written: ${reason}.`, {
       code: isCode(error, "ENOSPC") ? "disk_full" : "disk_unavailable",
       disposition: "unavailable",
       cause: error,

@@ -1,21 +1,13 @@
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
-import {
-  closeSync,
-  existsSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  rmSync,
-  statSync,
-  writeFileSync,
-} from "node:fs";
+import { closeSync, existsSync, openSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir, userInfo } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Redis } from "ioredis";
 import { searchPath } from "../config/environment.ts";
 import { AppError } from "../core/errors.ts";
+import { makeFolder } from "./atomic.ts";
 
 /** A unix socket's path may not be longer (sockaddr_un is 108 bytes on Linux, 104 elsewhere). */
 const SOCKET_PATH_MAX = 100;
@@ -38,15 +30,8 @@ export async function ensurePrivateRedis(home: string): Promise<string> {
   const socket = privateRedisSocket(home);
   const url = `unix://${encodeURI(socket)}`;
   const folder = join(home, "redis");
-  try {
-    mkdirSync(folder, { recursive: true, mode: 0o700 });
-    mkdirSync(join(socket, ".."), { recursive: true, mode: 0o700 });
-  } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
-    throw unavailable(
-      `The folder ${home} cannot be used: ${reason}; set CERTHERD_HOME to one that is yours.`,
-    );
-  }
+  await makeFolder(folder);
+  await makeFolder(join(socket, ".."));
   const deadline = Date.now() + START_TIMEOUT;
   while (Date.now() < deadline) {
     if (await answers(socket)) return url;

@@ -1,0 +1,142 @@
+/**
+ * How fast, how many requests and how much memory: Certherd beside a bare loop over acme-client, against the same
+ * test CA in the same run, so that the machine's speed cancels out. `--rows N` (1000), `--loop N` (200) names.
+ */
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { waitUntil } from "../test/support/temp.ts";
+import { bareLoop } from "./bench-loop.ts";
+import { exitOf, openStage, PROJECT, type Stage, startCertherd, stopProcess } from "./stage.ts";
+
+interface Result {
+  what: string;
+  certificates: number;
+  seconds: number;
+  requestsEach: number;
+  cpuEach: string;
+  peakMemory: string;
+}
+
+const { values } = parseArgs({ options: { rows: { type: "string" }, loop: { type: "string" } } });
+const results = [
+  await measured(Number(values.rows ?? 1_000), certherd),
+  await measured(Number(values.loop ?? 200), loop),
+];
+report(results);
+
+/** A stage of its own for each, as what one leaves behind at the CA would slow the other. */
+async function measured(rows: number, run: (stage: Stage, rows: number) => Promise<Result>): Promise<Result> {
+  const stage = await openStage({ gate: true });
+  try {
+    return await run(stage, rows);
+  } finally {
+    await stage.close();
+  }
+}
+
+async function certherd(stage: Stage, rows: number): Promise<Result> {
+  const home = join(PROJECT, ".cache/bench");
+  rmSync(home, { recursive: true, force: true });
+  mkdirSync(home, { recursive: true, mode: 0o700 });
+  const csv = join(home, "domains.csv");
+  const lines = Array.from(
+    { length: rows },
+    (_, n) => `host${n}.customer${n % 97}.example,443,${stage.acmePort}`,
+  );
+  writeFileSync(csv, `${lines.join("\n")}\n`);
+  const env = { ...stage.env, CERTHERD_HOME: home };
+  const log = join(home, "up.log");
+  const up = startCertherd(["up"], env, log);
+  try {
+    await waitUntil(() => readFileSync(log, "utf8").includes("certherd is up"), {
+      timeoutMs: 20_000,
+      what: "certherd up to start",
+    });
+    const startedAt = Date.now();
+    await exitOf(startCertherd(["import", csv, "--wait"], env));
+    const seconds = (Date.now() - startedAt) / 1_000;
+    const pid = up.pid ?? 0;
+    return {
+      what: "certherd up",
+      certificates: rows,
+      seconds,
+      requestsEach: total(stage) / rows,
+      cpuEach: `${((cpuSeconds(pid) * 1_000) / rows).toFixed(1)} ms`,
+      peakMemory: `${peakMegabytes(pid)} MB`,
+    };
+  } finally {
+    await stopProcess(up);
+  }
+}
+
+async function loop(stage: Stage, rows: number): Promise<Result> {
+  const answers = new Map<string, string>();
+  const server = createServer((request, response) => {
+    response.end(answers.get(request.url?.split("/").at(-1) ?? "") ?? "");
+  });
+  await new Promise<void>((resolve) => server.listen(stage.acmePort, "127.0.0.1", resolve));
+  const before = process.cpuUsage();
+  const startedAt = Date.now();
+  await bareLoop({
+    directory: stage.env.CERTHERD_CA ?? "",
+    rootPem: readFileSync(stage.env.CERTHERD_CA_ROOT ?? "", "utf8"),
+    names: Array.from({ length: rows }, (_, n) => `loop${n}.customer${n % 97}.example`),
+    answers,
+    concurrency: 20,
+  });
+  const seconds = (Date.now() - startedAt) / 1_000;
+  const { user, system } = process.cpuUsage(before);
+  server.closeAllConnections();
+  server.close();
+  return {
+    what: "acme-client, 20 at once",
+    certificates: rows,
+    seconds,
+    requestsEach: total(stage) / rows,
+    // The gate before the CA runs in this process too, and is counted here.
+    cpuEach: `${((user + system) / 1_000 / rows).toFixed(1)} ms*`,
+    peakMemory: "",
+  };
+}
+
+function total(stage: Stage): number {
+  return Object.values(stage.requests()).reduce((sum, count) => sum + count, 0);
+}
+
+/** User and system time so far, seconds (proc(5), fields 14 and 15, in ticks of 10 ms). */
+function cpuSeconds(pid: number): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.split(" ") ?? [];
+  return (Number(fields[11]) + Number(fields[12])) / 100;
+}
+
+function peakMegabytes(pid: number): number {
+  const peak = /VmHWM:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1];
+  return Math.round(Number(peak) / 1_024);
+}
+
+function report(rows: readonly Result[]): void {
+  const cells = rows.map(({ what, certificates, seconds, requestsEach, cpuEach, peakMemory }) => [
+    what,
+    String(certificates),
+    seconds.toFixed(1),
+    (certificates / seconds).toFixed(1),
+    requestsEach.toFixed(2),
+    cpuEach,
+    peakMemory,
+  ]);
+  const head = ["", "certificates", "seconds", "per second", "requests each", "CPU each", "peak memory"];
+  const widths = head.map((title, column) =>
+    Math.max(title.length, ...cells.map((row) => row[column]?.length ?? 0)),
+  );
+  for (const row of [head, ...cells])
+    console.log(
+      row
+        .map((cell, column) =>
+          column === 0 ? cell.padEnd(widths[0] ?? 0) : cell.padStart(widths[column] ?? 0),
+        )
+        .join("  "),
+    );
+  console.log("* with the gate before the test CA, which runs in the same process.");
+}

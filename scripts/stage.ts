@@ -1,0 +1,104 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { createWriteStream } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { startGate } from "../test/support/gate.ts";
+import { type Pebble, startPebble } from "../test/support/pebble.ts";
+import { type SmtpServer, startSmtp } from "../test/support/smtp.ts";
+import { freePort } from "../test/support/temp.ts";
+import { ensureTools } from "./tools.ts";
+
+export const PROJECT = dirname(dirname(fileURLToPath(import.meta.url)));
+
+/** A test CA with its DNS, and a mail catcher: what a certificate needs of the outside world, on this machine. */
+export interface Stage {
+  pebble: Pebble;
+  smtp: SmtpServer;
+  /** Where the CA validates http-01. */
+  acmePort: number;
+  /** What a certherd process needs to use this stage. */
+  env: Record<string, string>;
+  /** Requests to the CA by kind. */
+  requests(): Record<string, number>;
+  close(): Promise<void>;
+}
+
+export interface StageOptions {
+  blocklist?: string[];
+  /** Puts a gate before Pebble, which locks up under many orders at once (its fault alone: test code mends it). */
+  gate: boolean;
+  env?: Record<string, string>;
+}
+
+export async function openStage(options: StageOptions): Promise<Stage> {
+  await ensureTools(["redis", "openssl", "pebble", "pebble-challtestsrv"]);
+  const acmePort = await freePort();
+  const pebble = await startPebble({
+    httpPort: acmePort,
+    ...(options.blocklist ? { blocklist: options.blocklist } : {}),
+    ...(options.env ? { env: options.env } : {}),
+  });
+  const gate = options.gate
+    ? await startGate({ upstream: pebble.directoryUrl, rootPath: pebble.rootPath })
+    : undefined;
+  const smtp = await startSmtp({});
+  return {
+    pebble,
+    smtp,
+    acmePort,
+    env: {
+      CERTHERD_CA: gate?.directoryUrl ?? pebble.directoryUrl,
+      CERTHERD_CA_ROOT: gate?.rootPath ?? pebble.rootPath,
+      CERTHERD_LISTEN: `127.0.0.1:${await freePort()}`,
+      CERTHERD_ACCOUNT_EMAIL: "ops@lb.example",
+    },
+    requests: () => pebble.requests(),
+    close: async () => {
+      await gate?.stop();
+      await smtp.stop();
+      await pebble.stop();
+    },
+  };
+}
+
+/** Only what a certherd process is told on purpose: nothing of the developer's own settings. */
+export function cleanEnvironment(extra: Record<string, string>): NodeJS.ProcessEnv {
+  const kept = Object.entries(process.env).filter(
+    ([name]) => !name.startsWith("CERTHERD_") && name !== "REDIS_URL",
+  );
+  return { ...Object.fromEntries(kept), ...extra };
+}
+
+/** Starts `certherd …`; its log goes to a file, or to where this process writes. */
+export function startCertherd(
+  args: readonly string[],
+  env: Record<string, string>,
+  logFile?: string,
+): ChildProcess {
+  const child = spawn(process.execPath, [join(PROJECT, "bin/certherd.js"), ...args], {
+    env: cleanEnvironment(env),
+    stdio: logFile ? ["ignore", "pipe", "pipe"] : "inherit",
+  });
+  if (logFile) {
+    const log = createWriteStream(logFile, { flags: "a" });
+    child.stdout?.pipe(log, { end: false });
+    child.stderr?.pipe(log, { end: false });
+  }
+  return child;
+}
+
+/** Asks a process to end, and waits until it has. Returns its exit code. */
+export async function stopProcess(child: ChildProcess): Promise<number | null> {
+  if (child.exitCode !== null || child.signalCode !== null) return child.exitCode;
+  const ended = once(child, "exit");
+  child.kill("SIGTERM");
+  const [code] = await ended;
+  return code as number | null;
+}
+
+export async function exitOf(child: ChildProcess): Promise<number | null> {
+  if (child.exitCode !== null || child.signalCode !== null) return child.exitCode;
+  const [code] = await once(child, "exit");
+  return code as number | null;
+}
