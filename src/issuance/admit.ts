@@ -35,6 +35,9 @@ export function admitHandler(deps: IssuanceDeps): Handler<CertificateJob> {
     // An order that is there already, as after a crash, has been paid for.
     const refused = record.orderUrl === undefined ? await spend(deps, record) : undefined;
     if (refused) return refused;
+    // It waits for nothing any more. The order's turn takes `waiting` for a failure of its own generation.
+    if (record.status === "waiting")
+      await certificates.transition(record.id, record.generation, { status: "queued" }, clock.now());
     await producer.order(account.name, job, priority);
     return DONE;
   };

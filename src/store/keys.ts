@@ -57,4 +57,6 @@ export const keys = {
   restoring: key("restoring"),
   /** Hash: counters of what failed, for the metrics. */
   counters: key("counters"),
+  /** String: what was answered to one Idempotency-Key (as a digest) of one API token; expires. */
+  idempotency: (token: string, digest: string) => key("idempotency", token, digest),
 } as const;
