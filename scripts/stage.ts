@@ -76,7 +76,21 @@ export function startCertherd(
   env: Record<string, string>,
   logFile?: string,
 ): ChildProcess {
-  const child = spawn(process.execPath, [join(PROJECT, "bin/certherd.js"), ...args], {
+  return startNode("bin/certherd.js", args, env, logFile);
+}
+
+/** Starts one of workers/ by itself. */
+export function startWorker(name: string, env: Record<string, string>, logFile: string): ChildProcess {
+  return startNode(`dist/workers/${name}.js`, [], env, logFile);
+}
+
+function startNode(
+  program: string,
+  args: readonly string[],
+  env: Record<string, string>,
+  logFile: string | undefined,
+): ChildProcess {
+  const child = spawn(process.execPath, [join(PROJECT, program), ...args], {
     env: cleanEnvironment(env),
     stdio: logFile ? ["ignore", "pipe", "pipe"] : "inherit",
   });
@@ -84,6 +98,7 @@ export function startCertherd(
     const log = createWriteStream(logFile, { flags: "a" });
     child.stdout?.pipe(log, { end: false });
     child.stderr?.pipe(log, { end: false });
+    child.once("close", () => log.end());
   }
   return child;
 }

@@ -86,8 +86,8 @@ function readConfigFile(path: string | undefined): ConfigFile {
   try {
     document = parseYaml(readFileSync(path, "utf8")) ?? {};
   } catch (error) {
-    const reason = error instanceof Error ? error.message.split("\n")[0] : String(error);
-    throw usageError("config_unreadable", `The configuration file ${path} cannot be read: ${reason}`);
+    const reason = (error instanceof Error ? error.message : String(error)).split("\n")[0]?.replace(/:$/, "");
+    throw usageError("config_unreadable", `The configuration file ${path} cannot be read: ${reason}.`);
   }
   const result = configFile.safeParse(document);
   if (result.success) return result.data;

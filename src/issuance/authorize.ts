@@ -78,14 +78,15 @@ export async function orderFailure(turn: Turn, order: Order): Promise<AppError> 
   const { deps, session, record } = turn;
   const authorizations = await inGroups(order.authorizations, (url) => session.authorization(url));
   const failed = authorizations.filter(({ status }) => status === "invalid");
-  const others = authorizations.filter(({ status }) => status !== "invalid");
+  // One that is still pending keeps its place too: the CA may be validating it, and find it wrong yet.
+  const passed = authorizations.filter(({ status }) => status === "valid");
   await deps.account.ledger.validationsFailed(
     holderOf(record),
     failed.map(({ name }) => name),
   );
   await deps.account.ledger.validationsPassed(
     holderOf(record),
-    others.map(({ name }) => name),
+    passed.map(({ name }) => name),
   );
   await dropAnswers(turn, authorizations);
   const reasons = failed.flatMap(({ name, challenges }) =>

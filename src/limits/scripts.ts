@@ -46,7 +46,7 @@ export const exhaustScript = new Script(
   `${NOW}
 local emission, burst, wait = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local tat = now + wait + emission * burst - emission
-if tat > tonumber(redis.call('GET', KEYS[1]) or '0') then redis.call('SET', KEYS[1], tat, 'PX', tat - now) end
+if tat > math.max(now, tonumber(redis.call('GET', KEYS[1]) or '0')) then redis.call('SET', KEYS[1], tat, 'PX', tat - now) end
 `,
 );
 

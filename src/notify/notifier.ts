@@ -5,7 +5,7 @@ import type { MailBoxes } from "../store/mailboxes.ts";
 import { BOXES, mailGroup } from "./groups.ts";
 
 /** Milliseconds that a call for a person waits for others, as what fails together is to be one mail. */
-export const NOW_DELAY = 10_000;
+export const NOW_DELAY = 3_000;
 /** Milliseconds between two mails about what has changed after an import's digest. */
 export const LATER_DELAY = 86_400_000;
 

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { makeFolder, onDisk, SECRET_FILE } from "./atomic.ts";
 
-/** `imports/<id>.rejected.jsonl`: what was wrong with an import, a line a fault, so that any number of them fits. */
+/** `imports/<id>.faults.jsonl`: what was wrong with an import, a line a fault, so that any number of them fits. */
 export class FaultFile<F> {
   readonly #folder: string;
   readonly #path: string;
@@ -12,7 +12,7 @@ export class FaultFile<F> {
 
   constructor(importsFolder: string, importId: string) {
     this.#folder = importsFolder;
-    this.#path = join(importsFolder, `${importId}.rejected.jsonl`);
+    this.#path = join(importsFolder, `${importId}.faults.jsonl`);
   }
 
   async add(faults: readonly F[]): Promise<void> {

@@ -28,6 +28,9 @@ export interface ImportFooter {
 
 export type ImportLine = ImportHeader | AcceptedLine | ImportFooter;
 
+/** Beside the journals lie the faults of their rejected rows, `<id>.faults.jsonl`. */
+const JOURNAL = /^[^.]+\.jsonl$/;
+
 /** Sorts by time, readable, and safe as a file's name and in a URL. */
 export function newImportId(now: number): string {
   const stamp = new Date(now).toISOString().replace(/[-:]/g, "").slice(0, 15);
@@ -73,7 +76,7 @@ export class ImportFiles {
     try {
       const names = await readdir(this.root);
       return names
-        .filter((name) => name.endsWith(".jsonl"))
+        .filter((name) => JOURNAL.test(name))
         .map((name) => name.slice(0, -".jsonl".length))
         .sort();
     } catch (error) {

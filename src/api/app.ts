@@ -1,0 +1,67 @@
+import { type FastifyInstance, fastify } from "fastify";
+import type { ApiDeps } from "./deps.ts";
+import { requireToken } from "./plugins/auth.ts";
+import { answerProblems, sendProblem } from "./plugins/errors.ts";
+import { describeRoutes } from "./plugins/openapi.ts";
+import { PATIENCE, requireRedis } from "./plugins/redis.ts";
+import { RequestError } from "./problems.ts";
+import { QUEUES, queueDashboard } from "./queues.ts";
+import { certificateRoutes } from "./routes/certificates.ts";
+import { enqueueRoute } from "./routes/enqueue.ts";
+import { healthRoutes } from "./routes/health.ts";
+import { importRoutes } from "./routes/imports.ts";
+import { metricsRoute } from "./routes/metrics.ts";
+
+/** Bytes of a JSON body. */
+const MAX_BODY = 1024 * 1024;
+/** Milliseconds: a connection on which nothing moves, and one that still sends what was answered already. */
+const IDLE = 60_000;
+const LINGER = 5_000;
+/** A name has up to 253 characters, each of which may be written with three; Fastify takes 100. */
+const MAX_PARAM = 1_000;
+
+/** The API, ready to listen or to be asked by `inject`. */
+export async function buildApp(deps: ApiDeps): Promise<FastifyInstance> {
+  const app = fastify({
+    logger: false,
+    bodyLimit: MAX_BODY,
+    handlerTimeout: PATIENCE,
+    connectionTimeout: IDLE,
+    routerOptions: { maxParamLength: MAX_PARAM },
+    frameworkErrors: (error, _request, reply) => {
+      sendProblem(reply, new RequestError(400, "bad_request", error.message));
+    },
+  });
+  app.removeContentTypeParser("text/plain");
+  answerProblems(app, deps.log);
+  requireToken(app, deps.tokens);
+  requireRedis(app, deps.redis);
+  secure(app);
+  dropLateBodies(app);
+  await describeRoutes(app);
+  healthRoutes(app, deps.redis);
+  metricsRoute(app, deps);
+  certificateRoutes(app, deps);
+  enqueueRoute(app, deps);
+  await app.register((scope) => importRoutes(scope, deps));
+  await app.register((scope) => queueDashboard(scope, deps), { prefix: QUEUES });
+  await app.ready();
+  return app;
+}
+
+function secure(app: FastifyInstance): void {
+  app.addHook("onRequest", async (request, reply) => {
+    reply.header("x-content-type-options", "nosniff").header("x-frame-options", "DENY");
+    if (request.url.startsWith("/v1/")) reply.header("cache-control", "no-store");
+  });
+}
+
+/** Whoever was answered before the end of their body may send on for a while, so as to see the answer, but not for ever. */
+function dropLateBodies(app: FastifyInstance): void {
+  app.addHook("onResponse", async ({ raw }) => {
+    if (raw.complete || raw.destroyed) return;
+    const timer = setTimeout(() => raw.destroy(), LINGER).unref();
+    raw.once("close", () => clearTimeout(timer));
+    raw.resume();
+  });
+}

@@ -1,0 +1,84 @@
+import { Counter, collectDefaultMetrics, Gauge, Registry } from "prom-client";
+import { STATUSES } from "../core/certificate.ts";
+import type { Role } from "../store/alive.ts";
+import { keys } from "../store/keys.ts";
+import type { ApiDeps } from "./deps.ts";
+import { allQueues } from "./queue-names.ts";
+
+const ROLES: readonly Role[] = ["issue", "notify", "respond", "api", "up"];
+
+/** What Redis tells of the whole installation, read when it is asked for, and this process's own metrics. */
+export class Metrics {
+  readonly #deps: ApiDeps;
+  readonly #registry = new Registry();
+  readonly #certificates = new Gauge({
+    name: "certherd_certificates",
+    help: "Certificates by status.",
+    labelNames: ["status"],
+    registers: [this.#registry],
+  });
+  readonly #jobs = new Gauge({
+    name: "certherd_queue_jobs",
+    help: "Jobs by queue and state.",
+    labelNames: ["queue", "state"],
+    registers: [this.#registry],
+  });
+  readonly #workers = new Gauge({
+    name: "certherd_workers_alive",
+    help: "1 while at least one process of the role is alive, on whatever host.",
+    labelNames: ["role"],
+    registers: [this.#registry],
+  });
+  readonly #failures = new Counter({
+    name: "certherd_failures_total",
+    help: "What failed since this Redis was new, by kind.",
+    labelNames: ["kind"],
+    registers: [this.#registry],
+  });
+
+  constructor(deps: ApiDeps) {
+    this.#deps = deps;
+    collectDefaultMetrics({ register: this.#registry });
+  }
+
+  get contentType(): string {
+    return this.#registry.contentType;
+  }
+
+  async render(): Promise<string> {
+    await Promise.all([
+      this.#countCertificates(),
+      this.#countJobs(),
+      this.#countWorkers(),
+      this.#countFailures(),
+    ]);
+    return await this.#registry.metrics();
+  }
+
+  async #countCertificates(): Promise<void> {
+    const { certificates } = this.#deps;
+    const counts = await Promise.all(STATUSES.map((status) => certificates.count(status)));
+    for (const [index, status] of STATUSES.entries()) this.#certificates.set({ status }, counts[index] ?? 0);
+  }
+
+  async #countJobs(): Promise<void> {
+    const { producer, accounts } = this.#deps;
+    const names = allQueues(accounts);
+    const counts = await Promise.all(names.map((name) => producer.queue(name).getJobCounts()));
+    for (const [index, queue] of names.entries())
+      for (const [state, count] of Object.entries(counts[index] ?? {}))
+        this.#jobs.set({ queue, state }, count);
+  }
+
+  async #countWorkers(): Promise<void> {
+    const alive = await this.#deps.alive.roles(this.#deps.intake.clock.now());
+    for (const role of ROLES) this.#workers.set({ role }, alive.has(role) ? 1 : 0);
+  }
+
+  /** The counters live in Redis, as every process adds to them: a scrape takes them over as they are. */
+  async #countFailures(): Promise<void> {
+    const counters = await this.#deps.redis.hgetall(keys.counters);
+    this.#failures.reset();
+    for (const [kind, count] of Object.entries(counters)) this.#failures.inc({ kind }, Number(count) || 0);
+  }
+}

@@ -1,0 +1,146 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { join } from "node:path";
+import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+import type { ZodTypeProvider } from "fastify-type-provider-zod";
+import type { z } from "zod";
+import { type CsvInfo, readRows } from "../../intake/csv.ts";
+import { importCertificates, importDocument } from "../../intake/documents.ts";
+import { type ImportResult, importRows } from "../../intake/import.ts";
+import type { Fault } from "../../intake/row.ts";
+import { FaultFile } from "../../store/faults.ts";
+import { ImportFiles } from "../../store/import-files.ts";
+import type { ApiDeps } from "../deps.ts";
+import { whileRedisAnswers } from "../plugins/redis.ts";
+import { notFound } from "../problems.ts";
+import {
+  csvBody,
+  importDocument as importDocumentSchema,
+  importParams,
+  importQuery,
+  importState,
+  problems,
+} from "../schemas.ts";
+import { longAnswer, withFields } from "../streams.ts";
+import { Upload } from "../upload.ts";
+
+const CSV = "text/csv";
+/** Fastify's own limit cannot be switched off for one route; these have limits that go by their progress. */
+const ANY_TIME = 2 ** 31 - 1;
+const JSON_TYPE = "application/json; charset=utf-8";
+
+/** Imports take, and answer with, any number of rows: both ways as streams. */
+export async function importRoutes(app: FastifyInstance, deps: ApiDeps): Promise<void> {
+  app.removeAllContentTypeParsers();
+  // Left on the wire: the handler reads it as it goes.
+  app.addContentTypeParser(CSV, (_request, _payload, done) => done(null, undefined));
+  const typed = app.withTypeProvider<ZodTypeProvider>();
+
+  typed.post(
+    "/v1/imports",
+    {
+      config: { access: "enqueue", mediaType: CSV },
+      handlerTimeout: ANY_TIME,
+      schema: {
+        summary: "Take in a CSV",
+        consumes: [CSV],
+        querystring: importQuery,
+        body: csvBody,
+        response: {
+          200: importDocumentSchema.describe("What a dry run has found"),
+          202: importDocumentSchema,
+          ...problems,
+        },
+      },
+    },
+    (request, reply) => takeIn(deps, request, reply, request.query),
+  );
+
+  typed.get(
+    "/v1/imports/:id",
+    {
+      config: { access: "read" },
+      handlerTimeout: ANY_TIME,
+      // A HEAD would read it all for nothing.
+      exposeHeadRoute: false,
+      schema: {
+        summary: "An import as it stands now",
+        params: importParams,
+        response: { 200: importState, ...problems },
+      },
+    },
+    (request, reply) => showImport(deps, request.params.id, reply),
+  );
+}
+
+async function takeIn(
+  deps: ApiDeps,
+  request: FastifyRequest,
+  reply: FastifyReply,
+  query: z.infer<typeof importQuery>,
+): Promise<void> {
+  const dryRun = query.dryRun === "true";
+  const upload = new Upload(request.raw, deps.maxImportBytes);
+  const rows = readRows(upload, { maxBytes: deps.maxImportBytes, what: "The body" });
+  const files = dryRun ? await passingFiles(deps, reply) : deps.intake.files;
+  const work = importRows(
+    { ...deps.intake, files },
+    {
+      rows,
+      info: rows.info,
+      source: query.source || "an upload",
+      notify: query.notify ?? deps.notify,
+      dryRun,
+    },
+  );
+  // Lets go of the request, which has still to be answered.
+  const done = work.finally(() => rows.return());
+  const result = await whileRedisAnswers(deps.redis, done).catch((error: unknown) => {
+    upload.giveUp();
+    throw error;
+  });
+  if (!dryRun) reply.header("location", `/v1/imports/${result.id}`);
+  await reply
+    .status(dryRun ? 200 : 202)
+    .type(JSON_TYPE)
+    .send(longAnswer(resultDocument(deps, result, rows.info, dryRun)));
+}
+
+function resultDocument(
+  { intake, certificates }: ApiDeps,
+  { id, counts, faults }: ImportResult,
+  { warnings }: CsvInfo,
+  dryRun: boolean,
+): AsyncIterable<string> {
+  return importDocument({
+    id,
+    counts,
+    warnings,
+    rejected: faults.read(),
+    certificates: dryRun ? none() : importCertificates(intake.imports, certificates, id),
+  });
+}
+
+/** A folder of its own for what a dry run writes down, gone when it has been answered, however that ends. */
+async function passingFiles({ home, log }: ApiDeps, reply: FastifyReply): Promise<ImportFiles> {
+  const folder = await mkdtemp(join(home, ".dry-run-"));
+  reply.raw.once("close", () => {
+    rm(folder, { recursive: true, force: true }).catch((error: Error) => log(error.message));
+  });
+  return new ImportFiles(folder);
+}
+
+async function showImport(deps: ApiDeps, id: string, reply: FastifyReply): Promise<void> {
+  const { intake, certificates } = deps;
+  const record = await whileRedisAnswers(deps.redis, intake.imports.get(id));
+  if (!record) throw notFound("There is no import of this id.");
+  const { counts, read, ended, open } = record;
+  const document = importDocument({
+    id,
+    counts,
+    rejected: new FaultFile<Fault>(intake.files.root, id).read(),
+    certificates: importCertificates(intake.imports, certificates, id),
+  });
+  await reply.type(JSON_TYPE).send(longAnswer(withFields({ read, ended, open }, document)));
+}
+
+async function* none(): AsyncGenerator<never> {}

@@ -1,0 +1,67 @@
+import { Readable } from "node:stream";
+import { PATIENCE } from "./plugins/redis.ts";
+import { redisUnavailable } from "./problems.ts";
+
+/** As much text as goes into one write, in characters. */
+const PIECE = 16_384;
+
+/** A long answer: read as the caller takes it, and broken off where its source falls silent. */
+export function longAnswer(parts: AsyncIterable<string>): Readable {
+  return Readable.from(inPieces(inTime(parts)), { objectMode: false });
+}
+
+async function* inPieces(parts: AsyncIterable<string>): AsyncGenerator<string> {
+  let piece = "";
+  for await (const part of parts) {
+    piece += part;
+    if (piece.length < PIECE) continue;
+    yield piece;
+    piece = "";
+  }
+  if (piece !== "") yield piece;
+}
+
+/** Each step has its own time limit, so that a long answer to a slow caller is no matter. */
+async function* inTime<T>(source: AsyncIterable<T>): AsyncGenerator<T> {
+  const iterator = source[Symbol.asyncIterator]();
+  let silent = false;
+  try {
+    for (;;) {
+      const next = await within(iterator.next(), () => {
+        silent = true;
+      });
+      if (next.done) return;
+      yield next.value;
+    }
+  } finally {
+    // One that is silent would not answer this either.
+    if (!silent) await iterator.return?.();
+  }
+}
+
+async function within<T>(work: Promise<T>, onLate: () => void): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => {
+      onLate();
+      reject(redisUnavailable());
+    }, PATIENCE);
+  });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+/** The same JSON object with more fields at its head. */
+export async function* withFields(
+  fields: Readonly<Record<string, unknown>>,
+  object: AsyncIterable<string>,
+): AsyncGenerator<string> {
+  let head = `${JSON.stringify(fields).slice(0, -1)},`;
+  for await (const part of object) {
+    yield head === "" ? part : head + part.slice(1);
+    head = "";
+  }
+}

@@ -1,0 +1,55 @@
+import { randomBytes } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import { isIP } from "node:net";
+import { join } from "node:path";
+import { buildApp } from "../api/app.ts";
+import { listen } from "../api/server.ts";
+import { TokenBook } from "../api/tokens.ts";
+import { AppError } from "../core/errors.ts";
+import { createAtomic, SECRET_FILE } from "../store/atomic.ts";
+import type { House } from "./house.ts";
+import { importDeps } from "./imports.ts";
+import type { Service } from "./service.ts";
+
+/** The HTTP API and the queue dashboard. */
+export async function startApi(house: House): Promise<Service & { url: string }> {
+  const { config, redis, certificates, producer, alive, log } = house;
+  const app = await buildApp({
+    redis,
+    certificates,
+    producer,
+    alive,
+    intake: importDeps(house),
+    tokens: await tokenBook(house),
+    accounts: config.cas.map((ca) => ca.name),
+    home: config.home,
+    maxImportBytes: config.maxImportBytes,
+    notify: config.mail.notify,
+    log,
+  });
+  const { url, close } = await listen(app, config.listen);
+  log(`The API listens on ${url}.`);
+  if (!isLoopback(config.listen.host))
+    log("It speaks plain HTTP: put a TLS proxy before it, as tokens would go over the wire in the clear.");
+  return { url, close };
+}
+
+/** Those of the configuration; where it has none, one that is made at the first start, as an open API is no choice. */
+async function tokenBook({ config, log }: House): Promise<TokenBook> {
+  if (config.apiToken !== undefined || config.tokens.length > 0)
+    return new TokenBook(config.apiToken, config.tokens);
+  const path = join(config.home, "api-token");
+  await createAtomic(path, `${randomBytes(32).toString("base64url")}\n`, SECRET_FILE);
+  const token = (await readFile(path, "utf8")).trim();
+  if (token === "")
+    throw new AppError(`${path} holds no token; delete it to have a new one made.`, {
+      code: "api_token_empty",
+      disposition: "usage",
+    });
+  log(`The API's token is in ${path}.`);
+  return new TokenBook(token, []);
+}
+
+function isLoopback(host: string): boolean {
+  return host === "localhost" || host === "::1" || (isIP(host) === 4 && host.startsWith("127."));
+}
