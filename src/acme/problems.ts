@@ -59,11 +59,11 @@ function identifierOf(problem: Problem): string | undefined {
   return problem.subproblems?.map(identifierOf).find((name) => name !== undefined);
 }
 
-function sentenceOf(problem: Problem): string {
-  const parts = (problem.subproblems ?? []).map((sub) =>
-    sub.identifier ? `${sub.identifier.value}: ${sub.detail}` : sub.detail,
-  );
-  return [problem.detail || problem.type, ...parts].join("; ");
+/** A single subproblem says what the problem itself says; several say which name has which fault. */
+function sentenceOf({ detail, type, subproblems = [] }: Problem): string {
+  const parts = subproblems.length < 2 ? [] : subproblems;
+  const named = parts.map((sub) => (sub.identifier ? `${sub.identifier.value}: ${sub.detail}` : sub.detail));
+  return [detail || type, ...named].join("; ");
 }
 
 /**

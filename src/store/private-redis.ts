@@ -70,6 +70,8 @@ function connect(socket: string): Redis {
     commandTimeout: 4_000,
     retryStrategy: () => null,
     maxRetriesPerRequest: 0,
+    // A connection that the server has closed by ending is waited for this long, and a command is to end at once.
+    disconnectTimeout: 50,
     connectionName: "certherd:leave",
   });
   redis.on("error", () => undefined);
