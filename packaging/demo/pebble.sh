@@ -33,7 +33,8 @@ cat > pebble.json <<EOF
     "privateKey": "$home/server.key",
     "httpPort": $acme_port,
     "tlsPort": 5001,
-    "externalAccountBindingRequired": false
+    "externalAccountBindingRequired": false,
+    "certificateValidityPeriod": 7776000
   }
 }
 EOF

@@ -41,7 +41,9 @@ export function openEndpoint(endpoint: Endpoint): () => void {
   installAdapter();
   const { origin } = new URL(endpoint.directory);
   // Made once: to parse all the roots takes longer than a connection, of which there are many.
-  const secureContext = createSecureContext(endpoint.root ? { ca: [...rootCertificates, endpoint.root] } : {});
+  const secureContext = createSecureContext(
+    endpoint.root ? { ca: [...rootCertificates, endpoint.root] } : {},
+  );
   const agent = new Agent({
     connections: MAX_SOCKETS,
     pipelining: 1,

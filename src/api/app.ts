@@ -3,7 +3,7 @@ import type { ApiDeps } from "./deps.ts";
 import { requireToken } from "./plugins/auth.ts";
 import { answerProblems, sendProblem } from "./plugins/errors.ts";
 import { describeRoutes } from "./plugins/openapi.ts";
-import { PATIENCE, requireRedis } from "./plugins/redis.ts";
+import { requireRedis } from "./plugins/redis.ts";
 import { RequestError } from "./problems.ts";
 import { QUEUES, queueDashboard } from "./queues.ts";
 import { certificateRoutes } from "./routes/certificates.ts";
@@ -11,6 +11,7 @@ import { enqueueRoute } from "./routes/enqueue.ts";
 import { healthRoutes } from "./routes/health.ts";
 import { importRoutes } from "./routes/imports.ts";
 import { metricsRoute } from "./routes/metrics.ts";
+import { limitHandlers } from "./time-limit.ts";
 
 /** Bytes of a JSON body. */
 const MAX_BODY = 1024 * 1024;
@@ -25,7 +26,6 @@ export async function buildApp(deps: ApiDeps): Promise<FastifyInstance> {
   const app = fastify({
     logger: false,
     bodyLimit: MAX_BODY,
-    handlerTimeout: PATIENCE,
     connectionTimeout: IDLE,
     routerOptions: { maxParamLength: MAX_PARAM },
     frameworkErrors: (error, _request, reply) => {
@@ -36,6 +36,7 @@ export async function buildApp(deps: ApiDeps): Promise<FastifyInstance> {
   answerProblems(app, deps.log);
   requireToken(app, deps.tokens);
   requireRedis(app, deps.redis);
+  limitHandlers(app);
   secure(app);
   dropLateBodies(app);
   await describeRoutes(app);

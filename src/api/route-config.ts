@@ -12,6 +12,8 @@ declare module "fastify" {
     basic?: boolean;
     /** False where the answer does not come from Redis. */
     redis?: boolean;
+    /** True where the handler minds its time limit itself. */
+    anyTime?: boolean;
     /** Of the body; JSON when left out. */
     mediaType?: string;
   }

@@ -1,13 +1,12 @@
 import { Readable } from "node:stream";
-import { PATIENCE } from "./plugins/redis.ts";
-import { redisUnavailable } from "./problems.ts";
+import { inTime } from "./time-limit.ts";
 
 /** As much text as goes into one write, in characters. */
 const PIECE = 16_384;
 
 /** A long answer: read as the caller takes it, and broken off where its source falls silent. */
 export function longAnswer(parts: AsyncIterable<string>): Readable {
-  return Readable.from(inPieces(inTime(parts)), { objectMode: false });
+  return Readable.from(inPieces(stepwise(parts)), { objectMode: false });
 }
 
 async function* inPieces(parts: AsyncIterable<string>): AsyncGenerator<string> {
@@ -22,12 +21,12 @@ async function* inPieces(parts: AsyncIterable<string>): AsyncGenerator<string> {
 }
 
 /** Each step has its own time limit, so that a long answer to a slow caller is no matter. */
-async function* inTime<T>(source: AsyncIterable<T>): AsyncGenerator<T> {
+async function* stepwise<T>(source: AsyncIterable<T>): AsyncGenerator<T> {
   const iterator = source[Symbol.asyncIterator]();
   let silent = false;
   try {
     for (;;) {
-      const next = await within(iterator.next(), () => {
+      const next = await inTime(iterator.next(), () => {
         silent = true;
       });
       if (next.done) return;
@@ -36,21 +35,6 @@ async function* inTime<T>(source: AsyncIterable<T>): AsyncGenerator<T> {
   } finally {
     // One that is silent would not answer this either.
     if (!silent) await iterator.return?.();
-  }
-}
-
-async function within<T>(work: Promise<T>, onLate: () => void): Promise<T> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => {
-      onLate();
-      reject(redisUnavailable());
-    }, PATIENCE);
-  });
-  try {
-    return await Promise.race([work, late]);
-  } finally {
-    clearTimeout(timer);
   }
 }
 

@@ -20,7 +20,9 @@ const certificateLimits = z.strictObject({
 });
 
 const ca = z.strictObject({
-  name: z.string().regex(/^[a-z0-9][a-z0-9.-]{0,62}$/, "a CA's name is of lower-case letters, digits, dots and hyphens"),
+  name: z
+    .string()
+    .regex(/^[a-z0-9][a-z0-9.-]{0,62}$/, "a CA's name is of lower-case letters, digits, dots and hyphens"),
   directory: z.url({ protocol: /^https?$/ }).optional(),
   root: z.string().optional(),
   email: z.string().optional(),

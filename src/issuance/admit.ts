@@ -1,5 +1,6 @@
 import type { CertificateRecord } from "../core/certificate.ts";
 import { rfc3339 } from "../core/clock.ts";
+import type { Admission } from "../limits/ledger.ts";
 import { DONE, type Handler, type Outcome } from "../queue/consumer.ts";
 import type { CertificateJob } from "../queue/names.ts";
 import { fail } from "./failure.ts";
@@ -11,36 +12,58 @@ const HOLD_BACK = 100;
 const ONE_AT_A_TIME = 500;
 
 /**
- * Decides when a certificate may be ordered. One runs at a time over all processes, so what it finds in the
- * account's bucket is still there when it spends it. A limit of the account holds the queue; one of a single name
- * holds only that certificate.
+ * Decides when a certificate may be ordered. One runs at a time over all processes, so that the order of priorities
+ * is kept when tokens are few. A limit of the account holds the queue; one of a single name holds only that
+ * certificate.
  */
 export function admitHandler(deps: IssuanceDeps): Handler<CertificateJob> {
   return async (job, { priority }) => {
-    const { account, certificates, producer, clock } = deps;
-    // All at once: admission is one at a time, and must not be slow.
-    const [record, stopped, orders] = await Promise.all([
-      certificates.get(job.id),
-      deps.stops.reason(account.name),
+    const { account, producer, clock } = deps;
+    const [admission, orders] = await Promise.all([
+      account.ledger.admit(job.id, job.generation, holderOf(job)),
       producer.orders(account.name, job.id),
     ]);
-    // Asked for by the order before it, which has not handed over yet.
-    if (record && job.generation > record.generation)
-      return { kind: "later", at: clock.now() + ONE_AT_A_TIME };
-    if (!isWanted(record, job)) return DONE;
-    if (stopped) return await fail(deps, record, stopped);
+    if (admission.kind === "drop") return DONE;
+    if (admission.kind === "early") return { kind: "later", at: clock.now() + ONE_AT_A_TIME };
+    if (admission.kind !== "ok") return await refused(deps, job, admission);
+    if (!orders.inFlight && orders.total < ORDERS_IN_FLIGHT) {
+      await producer.order(account.name, job, priority);
+      return DONE;
+    }
+    if (admission.spent) await account.ledger.refundOrder();
     // An order of an earlier generation ends at its next step; this one begins after it.
     if (orders.inFlight) return { kind: "later", at: clock.now() + ONE_AT_A_TIME };
-    if (orders.total >= ORDERS_IN_FLIGHT) return { kind: "hold", ms: HOLD_BACK };
-    // An order that is there already, as after a crash, has been paid for.
-    const refused = record.orderUrl === undefined ? await spend(deps, record) : undefined;
-    if (refused) return refused;
-    // It waits for nothing any more. The order's turn takes `waiting` for a failure of its own generation.
-    if (record.status === "waiting")
-      await certificates.transition(record.id, record.generation, { status: "queued" }, clock.now());
-    await producer.order(account.name, job, priority);
-    return DONE;
+    return { kind: "hold", ms: HOLD_BACK };
   };
+}
+
+type Refusal = Exclude<Admission, { kind: "ok" | "drop" | "early" }>;
+
+async function refused(
+  deps: IssuanceDeps,
+  job: CertificateJob,
+  refusal: Refusal,
+): Promise<Outcome<CertificateJob>> {
+  const { account, certificates, clock, stops } = deps;
+  const record = await certificates.get(job.id);
+  if (!isWanted(record, job)) return DONE;
+  if (refusal.kind === "stopped") {
+    const reason = await stops.reason(account.name);
+    // Lifted in between: the next look will tell.
+    return reason ? await fail(deps, record, reason) : { kind: "later", at: clock.now() };
+  }
+  const until = clock.now() + refusal.wait;
+  if (refusal.kind === "orders") {
+    await waitForLimit(
+      deps,
+      record,
+      until,
+      `${account.name} allows no more new orders until ${rfc3339(until)}.`,
+    );
+    return { kind: "hold", ms: refusal.wait };
+  }
+  await waitForLimit(deps, record, until, tooManyFailures(refusal.name, account.name, until));
+  return { kind: "later", at: until };
 }
 
 /** Work of a generation that was overtaken, or of a certificate that somebody has paused or removed, is dropped. */
@@ -52,28 +75,9 @@ export function isWanted(
   return record.status !== "paused" && record.status !== "removed";
 }
 
-async function spend(
-  deps: IssuanceDeps,
-  record: CertificateRecord,
-): Promise<Outcome<CertificateJob> | undefined> {
-  const { account, clock } = deps;
-  const room = await account.ledger.canValidate(holderOf(record), record.spec.names);
-  if (!room.ok) {
-    const until = clock.now() + room.wait;
-    const detail = `${room.name} has failed as often as ${account.name} allows in an hour; it is asked again after ${rfc3339(until)}.`;
-    await waitForLimit(deps, record, until, detail);
-    return { kind: "later", at: until };
-  }
-  const token = await account.ledger.takeOrder();
-  if (token.ok) return undefined;
-  const until = clock.now() + token.wait;
-  await waitForLimit(
-    deps,
-    record,
-    until,
-    `${account.name} allows no more new orders until ${rfc3339(until)}.`,
-  );
-  return { kind: "hold", ms: token.wait };
+/** Why a name waits that has failed too often, in a sentence. */
+export function tooManyFailures(name: string, ca: string, until: number): string {
+  return `${name} has failed as often as ${ca} allows in an hour; it is asked again after ${rfc3339(until)}.`;
 }
 
 async function waitForLimit(

@@ -1,7 +1,6 @@
 import type { Authorization, Challenge, Order } from "../acme/session.ts";
-import { rfc3339 } from "../core/clock.ts";
 import { AppError } from "../core/errors.ts";
-import { holderOf } from "./admit.ts";
+import { holderOf, tooManyFailures } from "./admit.ts";
 import type { Turn } from "./ports.ts";
 
 /** The window of a name's failures is full; the order itself is as good as before. */
@@ -59,10 +58,12 @@ async function holdPlaces({ deps, record }: Turn, names: readonly string[]): Pro
   const room = await deps.account.ledger.holdValidations(holderOf(record), names);
   if (room.ok) return;
   const retryAt = deps.clock.now() + room.wait;
-  throw new AppError(
-    `${room.name} has failed as often as ${deps.account.name} allows in an hour; it is asked again after ${rfc3339(retryAt)}.`,
-    { code: NO_ROOM, disposition: "limit", retryAt, identifier: room.name },
-  );
+  throw new AppError(tooManyFailures(room.name, deps.account.name, retryAt), {
+    code: NO_ROOM,
+    disposition: "limit",
+    retryAt,
+    identifier: room.name,
+  });
 }
 
 /** All names are authorized: the places taken for failures are free again, the answers no longer needed. */

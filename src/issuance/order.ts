@@ -34,6 +34,7 @@ export function orderHandler(deps: IssuanceDeps): Handler<OrderJob> {
 }
 
 async function takeTurn(turn: Turn): Promise<Outcome<OrderJob>> {
+  if (turn.context.signal.aborted) return { kind: "later", at: turn.deps.clock.now(), data: turn.job };
   let order = await currentOrder(turn);
   if (order === undefined) return DONE;
   for (;;) {
@@ -63,11 +64,10 @@ async function takeTurn(turn: Turn): Promise<Outcome<OrderJob>> {
 }
 
 /** The order of this generation as the CA has it now: the one on record, or a new one. */
-async function currentOrder({ deps, session, record, context }: Turn): Promise<Order | undefined> {
+async function currentOrder({ deps, session, record }: Turn): Promise<Order | undefined> {
   const { certificates, files, account } = deps;
   const { id, generation } = record;
   if (record.orderUrl !== undefined) return await session.getOrder(record.orderUrl);
-  if (context.signal.aborted) return undefined;
   await certificates.transition(
     id,
     generation,
@@ -78,10 +78,11 @@ async function currentOrder({ deps, session, record, context }: Turn): Promise<O
   const order = await session.newOrder(record.spec.names, profile === undefined ? {} : { profile });
   const url = await certificates.claimOrder(id, generation, order.url);
   if (url === undefined) return undefined;
+  // Another worker was quicker, as can happen when this one was thought dead: that order stands, with its key.
+  if (url !== order.url) return await session.getOrder(url);
   await files.discardPending(id);
   await files.savePendingOrder(id, { generation, orderUrl: url, ca: account.name });
-  // Another worker was quicker, as can happen when this one was thought dead: that order stands.
-  return url === order.url ? order : await session.getOrder(url);
+  return order;
 }
 
 function poll({ deps, job }: Turn, order: Order): Outcome<OrderJob> {
@@ -109,8 +110,13 @@ async function failed(
     await deps.files.discardPending(record.id);
     return { kind: "later", at: deps.clock.now(), data: { ...job, rekeyed: true } };
   }
-  if (error.disposition === "limit" && record.orderUrl === undefined && error.retryAt !== undefined)
-    await deps.account.ledger.ordersExhausted(error.retryAt - deps.clock.now());
+  if (error.disposition === "limit") {
+    // The record is of the turn's beginning; the order may have been made since.
+    if ((await deps.certificates.get(record.id))?.orderUrl !== undefined)
+      return await waitForRoom(deps, record, job, error);
+    if (error.retryAt !== undefined && !OF_ONE_NAME.test(error.message))
+      await deps.account.ledger.ordersExhausted(error.retryAt - deps.clock.now());
+  }
   const outcome = await fail(deps, record, error, job.transient);
   if (outcome.kind === "later") return { ...outcome, data: { ...job, transient: (job.transient ?? 0) + 1 } };
   return outcome;
@@ -130,6 +136,9 @@ async function waitForRoom(
   await deps.certificates.transition(id, generation, { ...change, event }, deps.clock.now());
   return { kind: "later", at, data: job };
 }
+
+/** Limits that hold up one name and no other certificate (boulder, ratelimits/limiter.go, Decision.Result). */
+const OF_ONE_NAME = /too many (?:certificates|failed authorizations)/i;
 
 /** A key that was drawn badly, or one the CA has seen leaked: a new one is worth one try. */
 function isKeyFault(error: AppError): boolean {

@@ -1,12 +1,33 @@
 import type { Redis } from "ioredis";
 import { keys } from "../store/keys.ts";
 import { emission } from "./gcra.ts";
-import { exhaustScript, failedScript, refundScript, takeScript, validationScript } from "./scripts.ts";
+import {
+  admitScript,
+  exhaustScript,
+  failedScript,
+  refundScript,
+  takeScript,
+  validationScript,
+} from "./scripts.ts";
 import type { CaLimits, Limit } from "./table.ts";
 
 export type Verdict = { ok: true } | { ok: false; wait: number; name: string };
 
 const OK: Verdict = { ok: true };
+
+/** What admission may do with a certificate. Waits in milliseconds. */
+export type Admission =
+  | { kind: "ok"; spent: boolean }
+  /** Overtaken by a newer generation, paused or removed. */
+  | { kind: "drop" }
+  /** The generation before it has not handed over yet. */
+  | { kind: "early" }
+  /** The whole account is stopped. */
+  | { kind: "stopped" }
+  /** A name of it has failed as often as it may. */
+  | { kind: "name"; wait: number; name: string }
+  /** The account may make no more orders now. */
+  | { kind: "orders"; wait: number };
 
 /**
  * What this house has spent of one CA account's limits, in Redis, by Redis's clock, so that all workers see the
@@ -25,6 +46,34 @@ export class Ledger {
     this.#redis = redis;
     this.#account = account;
     this.#limits = limits.certificates;
+  }
+
+  /** Decides on a certificate's admission, and spends a token of the account's new orders if it is admitted. */
+  async admit(id: string, generation: number, holder: string): Promise<Admission> {
+    const { failedAuthorizations: failures, newOrders } = this.#limits;
+    const [emissionOrNone, burst] = newOrders ? bucketArguments(newOrders) : [0, 0];
+    const [kind, wait, name] = (await admitScript.run(
+      this.#redis,
+      [
+        keys.certificate(id),
+        keys.accountStop(this.#account),
+        this.#orders(),
+        keys.validations(this.#account, ""),
+      ],
+      [generation, holder, failures?.count ?? 0, failures?.period ?? 0, emissionOrNone, burst],
+    )) as [Admission["kind"], number, string];
+    switch (kind) {
+      case "ok":
+        return { kind, spent: wait === 1 };
+      case "name":
+        return { kind, wait, name };
+      case "orders":
+        return { kind, wait };
+      case "drop":
+      case "early":
+      case "stopped":
+        return { kind };
+    }
   }
 
   /** One token of the account's new orders, or the wait in milliseconds until there is one. */

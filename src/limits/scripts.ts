@@ -92,3 +92,47 @@ for _, key in ipairs(KEYS) do
 end
 `,
 );
+
+/**
+ * All that admission asks, in one round trip, as admission is one at a time: whether the certificate is still to be
+ * ordered in this generation, whether its account is stopped, whether each of its names may be validated, and one
+ * token of the account's new orders. An order that is there already, as after a crash, has been paid for.
+ *
+ * KEYS: certificate, account stop, bucket of new orders, prefix of the windows of validations.
+ * ARGV: generation, holder, most failures, window in ms, emission, burst (0: no such limit).
+ * Returns {"ok", tokens spent}, {"drop"}, {"early"}, {"stopped"}, {"name", wait in ms, name} or {"orders", wait in ms}.
+ */
+export const admitScript = new Script(
+  "admit",
+  `${NOW}
+local generation, holder, most, window = tonumber(ARGV[1]), ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
+local emission, burst = tonumber(ARGV[5]), tonumber(ARGV[6])
+local cur = redis.call('HMGET', KEYS[1], 'generation', 'status', 'spec', 'orderUrl')
+if not cur[1] or tonumber(cur[1]) > generation then return {'drop'} end
+if tonumber(cur[1]) < generation then return {'early'} end
+if cur[2] == 'paused' or cur[2] == 'removed' then return {'drop'} end
+if redis.call('EXISTS', KEYS[2]) == 1 then return {'stopped'} end
+if cur[4] and cur[4] ~= '' then return {'ok', 0} end
+local longest, which = 0, ''
+if most > 0 then
+  for _, name in ipairs(cjson.decode(cur[3]).names) do
+    local key = KEYS[4] .. name
+    redis.call('ZREMRANGEBYSCORE', key, '-inf', now - window)
+    local places = redis.call('ZCARD', key)
+    if places >= most and not redis.call('ZSCORE', key, holder) then
+      local oldest = redis.call('ZRANGE', key, places - most, places - most, 'WITHSCORES')
+      local wait = tonumber(oldest[2]) + window - now + 1
+      if wait > longest then longest, which = wait, name end
+    end
+  end
+end
+if longest > 0 then return {'name', longest, which} end
+if burst > 0 then
+  local tat = math.max(now, tonumber(redis.call('GET', KEYS[3]) or '0')) + emission
+  local wait = tat - emission * burst - now
+  if wait > 0 then return {'orders', wait} end
+  redis.call('SET', KEYS[3], tat, 'PX', tat - now)
+end
+return {'ok', 1}
+`,
+);

@@ -66,6 +66,8 @@ const FIELDS = [
   "leaf",
 ] as const;
 
+const SLICE = 500;
+
 /** The index of all certificates in Redis. */
 export class CertificateStore {
   readonly #redis: Redis;
@@ -118,26 +120,31 @@ export class CertificateStore {
 
   /** Up to `limit` records in alphabetical order, those after `cursor` (an id) only. */
   async page(options: { status?: Status; cursor?: string; limit: number }): Promise<CertificateRecord[]> {
-    const index = options.status === undefined ? keys.certificates : keys.status(options.status);
-    const from = options.cursor === undefined ? "-" : `(${options.cursor}`;
-    const ids = await this.#redis.zrange(index, from, "+", "BYLEX", "LIMIT", 0, options.limit);
-    const records = await this.getMany(ids);
+    const records = await this.getMany(await this.#ids(options.status, options.cursor, options.limit));
     return records.filter((record) => record !== undefined);
   }
 
   /** All records in slices of 500, in alphabetical order. */
   async *all(status?: Status): AsyncGenerator<CertificateRecord> {
     let cursor: string | undefined;
-    for (;;) {
-      const slice = await this.page({
-        limit: 500,
-        ...(status === undefined ? {} : { status }),
-        ...(cursor === undefined ? {} : { cursor }),
-      });
-      yield* slice;
-      cursor = slice.at(-1)?.id;
-      if (slice.length === 0) return;
-    }
+    do {
+      const ids = await this.#ids(status, cursor, SLICE);
+      for (const record of await this.getMany(ids)) if (record) yield record;
+      cursor = ids.at(-1);
+    } while (cursor !== undefined);
+  }
+
+  async #ids(status: Status | undefined, cursor: string | undefined, limit: number): Promise<string[]> {
+    const index = status === undefined ? keys.certificates : keys.status(status);
+    return await this.#redis.zrange(
+      index,
+      cursor === undefined ? "-" : `(${cursor}`,
+      "+",
+      "BYLEX",
+      "LIMIT",
+      0,
+      limit,
+    );
   }
 
   async count(status?: Status): Promise<number> {

@@ -84,7 +84,9 @@ export class CertificateFiles {
     };
   }
 
+  /** A set that a crash left complete in `.next` is moved into place first: its key may stand there already. */
   async read(id: string): Promise<CertificateFile | undefined> {
+    await this.#rollForward(this.folder(id), fileStem(id));
     return await readJson<CertificateFile>(this.paths(id).json);
   }
 

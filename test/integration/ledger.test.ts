@@ -124,32 +124,34 @@ describe("the window", () => {
 
   it("has the next place exactly after the wait that it named", async () => {
     for (let i = 0; i < 3; i++) await hold(`c#${i}`);
+    const asked = await redisNow();
     const wait = waitOf(await hold("c#3"));
+    const answered = await redisNow();
     expect(wait).toBeGreaterThan(0);
-    const until = (await redisNow()) + wait;
     let refused = 0;
     for (;;) {
       const before = await redisNow();
       const verdict = await hold("c#3");
       if (verdict.ok) break;
       refused++;
-      // Each answer names the same moment, and none comes after it.
-      expect(before + verdict.wait).toBeLessThanOrEqual(until + 1);
-      expect(before).toBeLessThan(until);
+      // Each refusal names the same moment, and none comes after it.
+      expect(before + verdict.wait).toBeLessThanOrEqual(answered + wait);
+      expect(before).toBeLessThan(answered + wait);
       await sleep(5);
     }
-    expect(refused).toBeGreaterThan(3);
-    expect(await redisNow()).toBeGreaterThanOrEqual(until - 2);
+    expect(refused).toBeGreaterThan(0);
+    expect(await redisNow()).toBeGreaterThanOrEqual(asked + wait - 1);
   });
 
   it("never lets through more than its count in any stretch of its length", async () => {
-    const taken: number[] = [];
+    const taken: { before: number; after: number }[] = [];
     for (let i = 0; taken.length < 9; i++) {
       const before = await redisNow();
-      if ((await hold(`c#${i}`)).ok) taken.push(before);
+      if ((await hold(`c#${i}`)).ok) taken.push({ before, after: await redisNow() });
       else await sleep(7);
     }
-    for (const [i, at] of taken.slice(3).entries()) expect(at - (taken[i] ?? 0)).toBeGreaterThan(PERIOD - 20);
+    for (const [i, { after }] of taken.slice(3).entries())
+      expect(after - (taken[i]?.before ?? 0)).toBeGreaterThanOrEqual(PERIOD);
   });
 
   it("counts a failure from when it failed, not from when it was asked for", async () => {
@@ -158,7 +160,7 @@ describe("the window", () => {
     await ledger.validationsFailed("c#0", ["a.example"]);
     await ledger.validationsFailed("c#1", ["a.example"]);
     await ledger.validationsFailed("c#2", ["a.example"]);
-    expect(waitOf(await hold("c#3"))).toBeGreaterThan(PERIOD - 100);
+    expect(waitOf(await hold("c#3"))).toBeGreaterThan(PERIOD / 2 + 1);
   });
 
   it("counts a failure whose place was lost", async () => {

@@ -2,6 +2,7 @@
 import { createHash } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { expect } from "vitest";
 import { loadConfig } from "../../src/config/load.ts";
 import { startApi } from "../../src/runtime/api.ts";
 import { type House, openHouse } from "../../src/runtime/house.ts";
@@ -79,3 +80,35 @@ async function ask(url: string, path: string, options: AskOptions): Promise<Resp
   };
   return await fetch(url + path, init);
 }
+
+export async function json<T = Record<string, unknown>>(answer: Response): Promise<T> {
+  return (await answer.json()) as T;
+}
+
+export interface ProblemBody {
+  type: string;
+  title: string;
+  status: number;
+  detail: string;
+  errors?: { field: string; value: string; reason: string }[];
+}
+
+/** The problem that an answer has to be. */
+export async function problem(answer: Response, status: number, code: string): Promise<ProblemBody> {
+  const body = await json<ProblemBody>(answer);
+  expect({ status: answer.status, type: body.type }).toEqual({ status, type: `urn:certherd:error:${code}` });
+  expect(answer.headers.get("content-type")).toBe("application/problem+json");
+  expect(body.status).toBe(status);
+  expect(body.title).toBeTruthy();
+  expect(body.detail).toBeTruthy();
+  return body;
+}
+
+export function domains(count: number, prefix = "host"): string[] {
+  return Array.from(
+    { length: count },
+    (_, index) => `${prefix}-${String(index).padStart(5, "0")}.example.com`,
+  );
+}
+
+export const csvOf = (names: readonly string[]): string => names.map((name) => `${name}\n`).join("");

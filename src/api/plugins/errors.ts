@@ -54,8 +54,6 @@ function requestErrorOf(thrown: unknown, request: FastifyRequest): AppError | un
 
 function fastifyErrorOf(error: FastifyError, request: FastifyRequest): AppError | undefined {
   switch (error.code) {
-    case "FST_ERR_HANDLER_TIMEOUT":
-      return redisUnavailable(error);
     case "FST_ERR_CTP_INVALID_MEDIA_TYPE":
       return new RequestError(415, "media_type", mediaTypeHint(request));
     case "FST_ERR_CTP_BODY_TOO_LARGE":

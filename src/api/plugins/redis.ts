@@ -2,9 +2,9 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { FastifyInstance } from "fastify";
 import type { Redis } from "../../store/redis.ts";
 import { redisUnavailable } from "../problems.ts";
+import { PATIENCE } from "../time-limit.ts";
 
-/** Milliseconds for which a request waits for Redis. Commands themselves wait for ever (see store/redis.ts). */
-export const PATIENCE = 5_000;
+/** Milliseconds between two looks. */
 const LOOK = 500;
 
 /** Refuses at once what cannot be answered while the connection is down. */
