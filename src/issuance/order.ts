@@ -67,7 +67,9 @@ async function takeTurn(turn: Turn): Promise<Outcome<OrderJob>> {
 async function currentOrder({ deps, session, record }: Turn): Promise<Order | undefined> {
   const { certificates, files, account } = deps;
   const { id, generation } = record;
-  if (record.orderUrl !== undefined) return await session.getOrder(record.orderUrl);
+  if (record.orderUrl !== undefined && (await isOurs(deps, record.orderUrl, id)))
+    return await session.getOrder(record.orderUrl);
+  if (record.orderUrl !== undefined) await certificates.dropOrder(id, generation, record.orderUrl);
   await certificates.transition(
     id,
     generation,
@@ -83,6 +85,12 @@ async function currentOrder({ deps, session, record }: Turn): Promise<Order | un
   await files.discardPending(id);
   await files.savePendingOrder(id, { generation, orderUrl: url, ca: account.name });
   return order;
+}
+
+/** An order begun at another CA, before the configuration was changed, cannot be gone on with here. */
+async function isOurs({ account, files }: IssuanceDeps, orderUrl: string, id: string): Promise<boolean> {
+  if (new URL(orderUrl).host === new URL(account.directory).host) return true;
+  return (await files.pendingOrder(id))?.ca === account.name;
 }
 
 function poll({ deps, job }: Turn, order: Order): Outcome<OrderJob> {

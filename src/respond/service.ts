@@ -72,7 +72,6 @@ export class RespondService {
     try {
       this.#listeners.set(port, await ChallengeListener.listen(host, port, (token) => challenges.get(token)));
       this.#states.set(port, LISTENING);
-      log(`Answering http-01 on ${host}:${port}.`);
     } catch (error) {
       const state = reasonOf(error, host, port);
       if (this.#states.get(port) !== state) log(state);

@@ -170,8 +170,8 @@ describe("a queue that is held", () => {
     await waitUntil(() => held !== undefined);
     await add(9, 1);
     await untilEmpty();
-    const after = seen.filter(({ at }) => at >= (held ?? 0));
-    expect(Math.min(...after.map(({ at }) => at)) - (held ?? 0)).toBeGreaterThanOrEqual(LENGTH - 2);
+    const again = Math.min(...seen.filter(({ n }) => n > 2).map(({ at }) => at));
+    expect(again - (held ?? 0)).toBeGreaterThanOrEqual(LENGTH - 2);
     expect(seen.map(({ n }) => n)).toEqual([1, 2, 9, 3, 4, 5, 6, 7, 8]);
   });
 
@@ -249,6 +249,7 @@ describe("a worker process that is killed", () => {
       return DONE;
     });
     await waitUntil(() => seen.length === 4, { timeoutMs: 15_000 - (Date.now() - killed) });
+    console.log(Date.now()-killed);
     expect([...seen].sort()).toEqual([1, 2, 3, 4]);
     expect(seen[0]).toBe(4);
   });
