@@ -35,10 +35,10 @@ export interface ConsumerOptions<T> {
 }
 
 /**
- * A killed worker's jobs come back after lockDuration at the latest plus one look: 8.8 s measured. However often
- * that happens, a job is never given up for it.
+ * A killed worker's jobs come back within 15 s: after lockDuration plus two looks at the latest, as one look may find
+ * that another worker has just had its own. However often that happens, a job is never given up for it.
  */
-const LOCKS = { lockDuration: 10_000, stalledInterval: 5_000, maxStalledCount: 1_000_000 } as const;
+const LOCKS = { lockDuration: 10_000, stalledInterval: 2_500, maxStalledCount: 1_000_000 } as const;
 const FAULT_DELAY = 10_000;
 /** At most this long are finished steps waited for at the end; the rest comes back from its checkpoint. */
 const CLOSE_TIMEOUT = 20_000;

@@ -249,7 +249,6 @@ describe("a worker process that is killed", () => {
       return DONE;
     });
     await waitUntil(() => seen.length === 4, { timeoutMs: 15_000 - (Date.now() - killed) });
-    console.log(Date.now()-killed);
     expect([...seen].sort()).toEqual([1, 2, 3, 4]);
     expect(seen[0]).toBe(4);
   });

@@ -79,6 +79,7 @@ async function runImport(house: House, io: Io, file: string, options: ImportOpti
       }),
     );
   } else await report(house, io, result, options);
+  if (options.dryRun) await result.faults.remove();
   const counts = waited ? await tally(house, result.id) : undefined;
   if (counts && !options.json) await printFailures(house, io, result.id, counts);
   if (!finished) note(io, "Stopped waiting; what is queued stays queued (certherd list shows it).");
