@@ -77,7 +77,19 @@ async function register(
     });
     return client.getAccountUrl();
   } catch (thrown) {
-    throw registrationError(ca, asAppError(thrown));
+    const error = asAppError(thrown);
+    // The account of a known key was found, and only the library's update of it refused, as there is nothing in it.
+    const found = contact.length === 0 && error.code === "malformed" ? foundUrl(client) : undefined;
+    if (found !== undefined) return found;
+    throw registrationError(ca, error);
+  }
+}
+
+function foundUrl(client: acme.Client): string | undefined {
+  try {
+    return client.getAccountUrl();
+  } catch {
+    return undefined;
   }
 }
 

@@ -150,7 +150,14 @@ function onlyUrl(url: string): acme.Order {
   return { url, status: "pending", identifiers: [], authorizations: [], finalize: "" };
 }
 
+const ORDER_STATUSES: readonly string[] = ["pending", "ready", "processing", "valid", "invalid"];
+
 function toOrder(order: acme.Order): Order {
+  if (!ORDER_STATUSES.includes(order.status) || !Array.isArray(order.authorizations))
+    throw new AppError("The CA's answer was of no use: it is no order.", {
+      code: "ca_answer",
+      disposition: "transient",
+    });
   const retryAt = retryAtOf(order);
   return {
     url: order.url,

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { REASONS, STATUSES } from "../core/certificate.ts";
+import { PRIORITY_LOWEST, REASONS, STATUSES } from "../core/certificate.ts";
 
 /**
  * The shapes of the contract: they refuse what is of another shape, and are what /openapi.json shows. What the values
@@ -8,19 +8,22 @@ import { REASONS, STATUSES } from "../core/certificate.ts";
 
 const time = z.string().meta({ format: "date-time", examples: ["2025-08-28T14:15:01Z"] });
 
+/** For the reader; that it is a port is checked later, with all the rest, so that all faults come at once. */
+const port = z.int().meta({ minimum: 1, maximum: 65_535 });
+
 export const certificateRequest = z.strictObject({
   names: z
     .array(z.string().regex(/^[^\s;|,]+$/, "give one name in each entry, such as www.example.com"))
     .min(1, "give at least one name")
     .describe("Up to 100 host names; the first one names the certificate."),
-  vipPort: z.int().optional().describe("443 when left out."),
-  acmePort: z.int().optional().describe("8888 when left out."),
+  vipPort: port.optional().describe("443 when left out."),
+  acmePort: port.optional().describe("8888 when left out."),
   mail: z
     .strictObject({
       from: z.string().optional(),
       to: z.string().optional(),
       relay: z.string().optional(),
-      port: z.int().optional().describe("25 when left out."),
+      port: port.optional().describe("25 when left out."),
     })
     .optional()
     .describe("Whom to tell, and through which relay; `to` and `relay` go together."),
@@ -29,7 +32,7 @@ export const certificateRequest = z.strictObject({
   keyType: z.string().optional().describe("ec256 (when left out), ec384, rsa2048, rsa3072 or rsa4096."),
   challenge: z.string().optional().describe("http-01 (when left out) or dns-01."),
   priority: z
-    .union([z.int(), z.string()])
+    .union([z.int().meta({ minimum: 1, maximum: PRIORITY_LOWEST }), z.string()])
     .optional()
     .describe("urgent, high, normal (when left out) or low; or 1 (first) to 100."),
 });

@@ -5,8 +5,8 @@ import { redisUnavailable } from "./problems.ts";
 export const PATIENCE = 5_000;
 
 /**
- * Gives every handler a time limit, but for those that may take any time. Fastify's own handlerTimeout ends when the
- * body has been read, and so never comes to a POST.
+ * Gives every handler a time limit, but for those that may take any time. Fastify's own handlerTimeout (5.12)
+ * is called off when the body has been read, so that it never comes to a POST: github.com/fastify/fastify/pull/6725
  */
 export function limitHandlers(app: FastifyInstance): void {
   app.addHook("onRoute", (route) => {

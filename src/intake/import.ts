@@ -9,6 +9,8 @@ import type { Enqueuer } from "./enqueue.ts";
 import { checkRow, type Fault, makeFault, type RowContext } from "./row.ts";
 
 const CHUNK = 1_000;
+/** Milliseconds between two signs of life while a file is read. */
+const BEAT = 10_000;
 
 export interface ImportDeps {
   imports: ImportStore;
@@ -55,22 +57,16 @@ export async function importRows(deps: ImportDeps, request: ImportRequest): Prom
   const id = newImportId(at);
   const faults = new FaultFile<Fault>(deps.files.root, id);
   const run = new ImportRun(deps, request, id, faults);
-  // Wait for the first row: a file that is no CSV at all leaves no trace.
   const rows = request.rows[Symbol.asyncIterator]();
-  let next = await rows.next();
-  request.onBegin?.(id);
-  const journal = request.dryRun ? undefined : await begin(deps, request, id, at);
   try {
-    let chunk: RawRow[] = [];
-    for (; !next.done; next = await rows.next()) {
-      if (chunk.push(next.value) < CHUNK) continue;
-      await run.take(chunk, journal);
-      chunk = [];
-    }
-    await run.take(chunk, journal);
-    if (journal) await journal.append([{ end: run.counts }]);
+    // The first row is waited for: a file that is no CSV at all leaves no trace.
+    const first = await rows.next();
+    request.onBegin?.(id);
+    await (request.dryRun
+      ? run.takeAll(rows, first, undefined)
+      : takeIn(deps, request, run, { id, at, rows, first }));
   } finally {
-    await journal?.close();
+    await rows.return?.();
     await faults.close();
     if (request.dryRun) await deps.imports.forgetSeen(id);
   }
@@ -78,16 +74,27 @@ export async function importRows(deps: ImportDeps, request: ImportRequest): Prom
   return { id, counts: run.counts, faults };
 }
 
-async function begin(
+type Rows = AsyncIterator<RawRow>;
+
+/** Journals and queues the rows. Gives a sign of life all the while, as a slow sender may take long for a chunk. */
+async function takeIn(
   deps: ImportDeps,
   request: ImportRequest,
-  id: string,
-  at: number,
-): Promise<ImportJournal> {
-  const header = { import: id, source: request.source, at, notify: request.notify };
-  const journal = await deps.files.begin(header);
-  await deps.imports.create(id, request.source, request.notify, at);
-  return journal;
+  run: ImportRun,
+  { id, at, rows, first }: { id: string; at: number; rows: Rows; first: IteratorResult<RawRow> },
+): Promise<void> {
+  const journal = await deps.files.begin({ import: id, source: request.source, at, notify: request.notify });
+  const beat = setInterval(() => {
+    deps.imports.touch(id, deps.clock.now()).catch(() => undefined);
+  }, BEAT);
+  try {
+    await deps.imports.create(id, request.source, request.notify, at);
+    await run.takeAll(rows, first, journal);
+    await journal.append([{ end: run.counts }]);
+  } finally {
+    clearInterval(beat);
+    await journal.close();
+  }
 }
 
 class ImportRun {
@@ -96,6 +103,8 @@ class ImportRun {
   readonly #request: ImportRequest;
   readonly #id: string;
   readonly #faults: FaultFile<Fault>;
+  /** Faults of the chunk in hand. */
+  readonly #found: Fault[] = [];
 
   constructor(deps: ImportDeps, request: ImportRequest, id: string, faults: FaultFile<Fault>) {
     this.#deps = deps;
@@ -104,12 +113,28 @@ class ImportRun {
     this.#faults = faults;
   }
 
-  async take(rows: readonly RawRow[], journal: ImportJournal | undefined): Promise<void> {
+  /** Without a journal nothing is written or queued. */
+  async takeAll(
+    rows: Rows,
+    first: IteratorResult<RawRow>,
+    journal: ImportJournal | undefined,
+  ): Promise<void> {
+    let chunk: RawRow[] = [];
+    for (let next = first; !next.done; next = await rows.next()) {
+      if (chunk.push(next.value) < CHUNK) continue;
+      await this.#take(chunk, journal);
+      chunk = [];
+    }
+    await this.#take(chunk, journal);
+  }
+
+  async #take(rows: readonly RawRow[], journal: ImportJournal | undefined): Promise<void> {
     if (rows.length === 0) return;
     this.counts.rows += rows.length;
     const unique = await this.#withoutRepeats(await this.#check(rows));
     if (journal) await this.#accept(unique, journal);
     else await this.#foresee(unique);
+    await this.#faults.add(this.#found.splice(0));
     if (journal) await this.#deps.imports.setCounts(this.#id, this.counts, this.#deps.clock.now());
     this.#request.onProgress?.(this.counts);
   }
@@ -152,7 +177,7 @@ class ImportRun {
 
   async #reject(row: RawRow, faults: readonly Fault[]): Promise<void> {
     this.counts.rejectedRows++;
-    await this.#faults.add(faults);
+    this.#found.push(...faults);
     await this.#request.onRejected?.(row, faults);
   }
 

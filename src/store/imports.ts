@@ -73,6 +73,11 @@ export class ImportStore {
     );
   }
 
+  /** A sign of life while the file is being read. */
+  async touch(id: string, now: number): Promise<void> {
+    await this.#redis.zadd(keys.importsReading, "XX", now, id);
+  }
+
   /** Imports of which nothing has been heard since `before`: their reader has died. */
   async abandoned(before: number): Promise<string[]> {
     return await this.#redis.zrangebyscore(keys.importsReading, "-inf", String(before));

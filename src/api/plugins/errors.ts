@@ -22,7 +22,7 @@ export function problemHandler(log: Log): ErrorHandler {
     const error = requestErrorOf(thrown, request) ?? asAppError(thrown);
     // A caller who has hung up is told nothing, and is no fault of ours.
     const hungUp = request.raw.destroyed && !request.raw.complete;
-    if (error.disposition === "internal" && !hungUp) log(faultLine(error, request));
+    if (isForTheLog(error) && !hungUp) log(faultLine(error, request));
     return sendProblem(reply, error);
   };
 }
@@ -33,6 +33,11 @@ export function sendProblem(reply: FastifyReply, error: AppError): FastifyReply 
   reply.status(problem.status).type("application/problem+json");
   // As bytes, since the media type has no charset and Fastify would add one to text.
   return reply.send(Buffer.from(JSON.stringify(problem)));
+}
+
+/** What somebody here has to mend; of Redis there would be a line for every request. */
+function isForTheLog({ disposition, code }: AppError): boolean {
+  return disposition === "internal" || code.startsWith("disk_");
 }
 
 /** The route as it is written down, as a URL may hold what is nobody's business. */
