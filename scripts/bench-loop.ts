@@ -1,5 +1,5 @@
 import { Agent } from "node:https";
-import { rootCertificates } from "node:tls";
+import { createSecureContext } from "node:tls";
 import acme from "acme-client";
 
 export interface LoopOptions {
@@ -19,7 +19,8 @@ export async function bareLoop({
   answers,
   concurrency,
 }: LoopOptions): Promise<void> {
-  const agent = new Agent({ keepAlive: true, ca: [...rootCertificates, rootPem] });
+  // As a context made once: a list of roots would be part of the agent's key for every request.
+  const agent = new Agent({ keepAlive: true, secureContext: createSecureContext({ ca: rootPem }) });
   acme.axios.defaults.httpsAgent = agent;
   const client = new acme.Client({
     directoryUrl: directory,
