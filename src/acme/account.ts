@@ -1,6 +1,7 @@
-import acme from "acme-client";
+import type acme from "acme-client";
 import { AppError, asAppError } from "../core/errors.ts";
-import { AcmeClientSession, useParsedKey } from "./session.ts";
+import { openClient } from "./client.ts";
+import { AcmeClientSession } from "./session.ts";
 
 /** A CA as the configuration describes it. */
 export interface CaSettings {
@@ -62,13 +63,12 @@ async function register(
   known?: KnownAccount,
 ): Promise<string> {
   const sameCa = known?.directory === ca.directory;
-  const client = new acme.Client({
-    directoryUrl: ca.directory,
-    accountKey: keyPem,
+  const client = openClient({
+    directory: ca.directory,
+    keyPem,
     ...(sameCa && known ? { accountUrl: known.url } : {}),
-    ...(ca.eab ? { externalAccountBinding: ca.eab } : {}),
+    ...(ca.eab ? { eab: ca.eab } : {}),
   });
-  useParsedKey(client, keyPem);
   try {
     // Without a mail address an account is as good; an empty list would take one away that is there.
     await client.createAccount({

@@ -1,6 +1,6 @@
-import { createPrivateKey, type KeyObject } from "node:crypto";
-import acme from "acme-client";
+import type acme from "acme-client";
 import { AppError, asAppError } from "../core/errors.ts";
+import { openClient } from "./client.ts";
 import { isProblem, problemError } from "./problems.ts";
 import { retryAtOf } from "./transport.ts";
 
@@ -57,12 +57,11 @@ export class AcmeClientSession implements AcmeSession {
   #thumbprint: string | undefined;
 
   constructor(account: AccountCredentials) {
-    this.#client = new acme.Client({
-      directoryUrl: account.directory,
-      accountKey: account.keyPem,
+    this.#client = openClient({
+      directory: account.directory,
+      keyPem: account.keyPem,
       accountUrl: account.url,
     });
-    useParsedKey(this.#client, account.keyPem);
   }
 
   /** The part of a key authorization that is the account's (RFC 7638); computed once, as every token needs it. */
@@ -134,15 +133,6 @@ export class AcmeClientSession implements AcmeSession {
     const ready = { ...onlyUrl(order.url), status: "valid", certificate: order.certificate ?? "" } as const;
     return await typed(this.#client.getCertificate(ready));
   }
-}
-
-/**
- * The library keeps the account key as PEM and has it parsed anew for each signature, a quarter of its time in a
- * bulk run. Node's signer takes a parsed key in the same place.
- */
-export function useParsedKey(client: acme.Client, keyPem: string): void {
-  const internals = client as unknown as { http?: { accountKey?: Buffer | KeyObject } };
-  if (internals.http?.accountKey !== undefined) internals.http.accountKey = createPrivateKey(keyPem);
 }
 
 /** The library asks for a whole order where it reads nothing but its URL. */

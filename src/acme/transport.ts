@@ -1,6 +1,4 @@
 import { createSecureContext, rootCertificates } from "node:tls";
-import acme from "acme-client";
-import { AxiosHeaders, type AxiosResponse, type InternalAxiosRequestConfig } from "axios";
 import { Agent, type Dispatcher, request } from "undici";
 import { AppError } from "../core/errors.ts";
 import { NoncePool } from "./nonces.ts";
@@ -8,23 +6,34 @@ import { isProblem, problemError } from "./problems.ts";
 
 /**
  * How acme-client reaches a CA. Its own way (axios, a HEAD for every nonce, errors reduced to a message, 429 slept
- * through with the request in hand) is not made for bulk; this adapter answers its requests instead:
- * - the HEAD for a nonce from a pool fed by earlier responses;
- * - an error status as a typed AppError, `badNonce` apart, which the library repeats itself;
- * - Retry-After kept beside the body, for whoever polls.
+ * through with the request in hand, no time limit) is not made for bulk; these requests are:
+ * - the HEAD for a nonce is answered from a pool fed by earlier responses;
+ * - an error status is a typed AppError, `badNonce` apart, which the library repeats itself;
+ * - Retry-After is kept beside the body, for whoever polls.
  */
 
-const REQUEST_TIMEOUT = 30_000;
+/** Milliseconds: until the head of an answer, and between two parts of its body. */
+const HEAD_TIMEOUT = 30_000;
+const BODY_TIMEOUT = 10_000;
 const MAX_BODY = 1024 * 1024;
 const MAX_SOCKETS = 64;
 
 export interface Endpoint {
-  /** The directory's URL; requests are told apart by its origin, as axios knows only one adapter. */
   directory: string;
+  /** PEM, trusted beside the system's roots. */
   root?: string;
   /** Waits until a request to this URL may go over the wire. */
   pace?: (url: string, method: string) => Promise<void>;
   userAgent: string;
+  /** Milliseconds until the head of an answer; 30 s when left out. */
+  timeout?: number;
+}
+
+/** What acme-client reads of an answer. */
+export interface TransportResponse {
+  status: number;
+  headers: Record<string, string>;
+  data: unknown;
 }
 
 interface Route {
@@ -33,13 +42,12 @@ interface Route {
   nonces: NoncePool;
 }
 
+/** By the directory's URL: the connections to a CA, and its nonces, are shared by all its sessions. */
 const routes = new Map<string, Route>();
 const retryAfters = new WeakMap<object, number>();
 
 /** Makes a CA reachable, until the returned function is called. */
 export function openEndpoint(endpoint: Endpoint): () => void {
-  installAdapter();
-  const { origin } = new URL(endpoint.directory);
   // Made once: to parse all the roots takes longer than a connection, of which there are many.
   const secureContext = createSecureContext(
     endpoint.root ? { ca: [...rootCertificates, endpoint.root] } : {},
@@ -49,12 +57,15 @@ export function openEndpoint(endpoint: Endpoint): () => void {
     pipelining: 1,
     // Below what servers use (Boulder's front end has 60 s), so that no request meets a connection being closed.
     keepAliveTimeout: 10_000,
+    headersTimeout: endpoint.timeout ?? HEAD_TIMEOUT,
+    bodyTimeout: BODY_TIMEOUT,
+    maxResponseSize: MAX_BODY,
     connect: { timeout: 10_000, secureContext },
   });
   const route = { endpoint, agent, nonces: new NoncePool() };
-  routes.set(origin, route);
+  routes.set(endpoint.directory, route);
   return () => {
-    if (routes.get(origin) === route) routes.delete(origin);
+    if (routes.get(endpoint.directory) === route) routes.delete(endpoint.directory);
     // Nobody waits for an answer any more: what still comes is of no use.
     agent.destroy().catch(() => undefined);
   };
@@ -65,125 +76,83 @@ export function retryAtOf(body: object): number | undefined {
   return retryAfters.get(body);
 }
 
-function installAdapter(): void {
-  acme.axios.defaults.adapter = answer;
-  // Retries belong to the job, where they are planned; inside the process they would sleep on a worker's slot.
-  const defaults = acme.axios.defaults as typeof acme.axios.defaults & {
-    acmeSettings?: { retryMaxAttempts: number };
-  };
-  if (defaults.acmeSettings) defaults.acmeSettings.retryMaxAttempts = 0;
-}
-
-async function answer(config: InternalAxiosRequestConfig): Promise<AxiosResponse> {
-  const url = new URL(config.url ?? "");
-  const method = (config.method ?? "get").toUpperCase();
-  const route = routes.get(url.origin);
-  // A CA may answer with URLs of another host; then its directory's connection settings count.
-  const { endpoint, agent, nonces } = route ?? onlyRoute(url);
-  if (method === "HEAD") {
-    const nonce = nonces.take();
-    if (nonce) return response(config, 200, { "replay-nonce": nonce }, "");
-  }
-  await endpoint.pace?.(url.href, method);
-  const answered = await send(
-    url,
-    method,
-    typeof config.data === "string" ? config.data : undefined,
-    endpoint,
-    agent,
-  );
-  const result = read(config, answered);
-  const bad = isProblem(result.data) && result.data.type.endsWith(":badNonce");
-  const nonce = answered.headers["replay-nonce"];
+/** One request to the CA of that directory. Throws an AppError for what is no answer, or an error. */
+export async function sendRequest(
+  directory: string,
+  url: string,
+  method: string,
+  data?: unknown,
+): Promise<TransportResponse> {
+  const route = routes.get(directory);
+  if (!route)
+    throw new AppError("The connection to the CA is closed.", {
+      code: "ca_closed",
+      disposition: "transient",
+    });
+  const { endpoint, agent, nonces } = route;
+  const isHead = method.toUpperCase() === "HEAD";
+  const pooled = isHead ? nonces.take() : undefined;
+  if (pooled) return { status: 200, headers: { "replay-nonce": pooled }, data: "" };
+  await endpoint.pace?.(url, method.toUpperCase());
+  const answered = await send(url, method.toUpperCase(), data, endpoint, agent);
+  const { status, headers } = answered;
+  const bad = isProblem(answered.data) && answered.data.type.endsWith(":badNonce");
+  const nonce = headers["replay-nonce"];
   // The library signs its next try with the nonce of a badNonce answer, and that of a HEAD: neither may be pooled.
-  if (typeof nonce === "string" && !bad && method !== "HEAD") nonces.give(nonce);
-  if (result.status >= 400 && !bad) throw refusal(url, answered, result.data);
-  const retryAt = retryAfterOf(answered.headers["retry-after"]);
-  if (retryAt !== undefined && typeof result.data === "object" && result.data !== null)
-    retryAfters.set(result.data, retryAt);
-  return result;
-}
-
-function onlyRoute(url: URL): Route {
-  const [first, second] = [...routes.values()];
-  if (first && !second) return first;
-  throw new AppError(`The CA sent the URL ${url.href}, of a host that is none of its directory's.`, {
-    code: "foreign_url",
-    disposition: "attention",
-  });
-}
-
-interface Answered {
-  status: number;
-  headers: Dispatcher.ResponseData["headers"];
-  body: string;
+  if (nonce && !bad && !isHead) nonces.give(nonce);
+  const retryAt = retryAfterOf(headers["retry-after"]);
+  if (status >= 400 && !bad) throw refusal(url, answered, retryAt);
+  if (retryAt !== undefined && typeof answered.data === "object" && answered.data !== null)
+    retryAfters.set(answered.data, retryAt);
+  return answered;
 }
 
 async function send(
-  url: URL,
+  url: string,
   method: string,
-  body: string | undefined,
+  data: unknown,
   { userAgent }: Endpoint,
   agent: Agent,
-): Promise<Answered> {
+): Promise<TransportResponse> {
   const headers: Record<string, string> = { "user-agent": userAgent };
-  if (body !== undefined) headers["content-type"] = "application/jose+json";
+  if (data !== undefined) headers["content-type"] = "application/jose+json";
   try {
     const answered = await request(url, {
       method: method as Dispatcher.HttpMethod,
       headers,
       dispatcher: agent,
-      body: body ?? null,
-      // One limit for the whole exchange: a time-out of the socket starts anew with every byte that drips in.
-      signal: AbortSignal.timeout(REQUEST_TIMEOUT),
+      body: data === undefined ? null : JSON.stringify(data),
     });
-    return { status: answered.statusCode, headers: answered.headers, body: await text(answered.body) };
+    const plain = plainHeaders(answered.headers);
+    return { status: answered.statusCode, headers: plain, data: parsed(await answered.body.text(), plain) };
   } catch (error) {
     throw unreachable(url, error);
   }
 }
 
-async function text(body: Dispatcher.ResponseData["body"]): Promise<string> {
-  const chunks: Buffer[] = [];
-  let size = 0;
-  for await (const chunk of body as AsyncIterable<Buffer>) {
-    size += chunk.length;
-    if (size > MAX_BODY) throw new Error("the answer is larger than 1 MiB");
-    chunks.push(chunk);
-  }
-  return Buffer.concat(chunks).toString("utf8");
-}
-
-function read(config: InternalAxiosRequestConfig, { status, headers, body }: Answered): AxiosResponse {
-  const type = String(headers["content-type"] ?? "");
+function plainHeaders(headers: Dispatcher.ResponseData["headers"]): Record<string, string> {
   const plain: Record<string, string> = {};
-  for (const [name, value] of Object.entries(headers)) if (typeof value === "string") plain[name] = value;
-  if (!/\bjson\b/.test(type)) return response(config, status, plain, body);
+  for (const name in headers) {
+    const value = headers[name];
+    if (typeof value === "string") plain[name] = value;
+  }
+  return plain;
+}
+
+function parsed(body: string, headers: Record<string, string>): unknown {
+  if (!/\bjson\b/.test(headers["content-type"] ?? "")) return body;
   try {
-    return response(config, status, plain, JSON.parse(body));
+    return JSON.parse(body);
   } catch {
-    return response(config, status, plain, body);
+    return body;
   }
 }
 
-function response(
-  config: InternalAxiosRequestConfig,
-  status: number,
-  headers: Record<string, string>,
-  data: unknown,
-): AxiosResponse {
-  return { data, status, statusText: "", headers: new AxiosHeaders(headers), config };
-}
-
-function refusal(url: URL, { status, headers, body }: Answered, data: unknown): AppError {
-  const retryAt = retryAfterOf(headers["retry-after"]);
+function refusal(url: string, { status, data }: TransportResponse, retryAt: number | undefined): AppError {
   if (isProblem(data)) return problemError(data, status, retryAt);
-  const words = body.replace(/\s+/g, " ").slice(0, 200);
-  return problemError(
-    { type: "", detail: `${url.host} answered ${status}${words ? `: ${words}` : ""}` },
-    status,
-    retryAt,
-  );
+  const words = typeof data === "string" ? data.replace(/\s+/g, " ").slice(0, 200) : "";
+  const detail = `${new URL(url).host} answered ${status}${words ? `: ${words}` : ""}`;
+  return problemError({ type: "", detail }, status, retryAt);
 }
 
 /** Seconds or an HTTP date (RFC 9110 §10.2.3) → milliseconds since the epoch. */
@@ -194,10 +163,18 @@ export function retryAfterOf(header: string | string[] | undefined, now = Date.n
   return Number.isNaN(date) ? undefined : Math.max(date, now);
 }
 
-function unreachable(url: URL, error: unknown): AppError {
-  const late = error instanceof Error && error.name === "TimeoutError";
-  const reason = late ? "no answer within 30 s" : error instanceof Error ? error.message : String(error);
-  return new AppError(`The CA at ${url.host} cannot be reached: ${reason}.`, {
+/** Reasons that undici's errors name only for whoever reads its source. */
+const REASONS: Readonly<Record<string, string>> = {
+  UND_ERR_HEADERS_TIMEOUT: "no answer in time",
+  UND_ERR_BODY_TIMEOUT: "the answer stopped half way",
+  UND_ERR_RES_EXCEEDED_MAX_SIZE: "the answer is larger than 1 MiB",
+  UND_ERR_CONNECT_TIMEOUT: "no connection within 10 s",
+};
+
+function unreachable(url: string, error: unknown): AppError {
+  const code = error instanceof Error && "code" in error ? String(error.code) : "";
+  const reason = REASONS[code] ?? (error instanceof Error ? error.message : String(error));
+  return new AppError(`The CA at ${new URL(url).host} cannot be reached: ${reason}.`, {
     code: "ca_unreachable",
     disposition: "transient",
     cause: error,

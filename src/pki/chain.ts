@@ -1,6 +1,7 @@
-import { createPrivateKey, X509Certificate } from "node:crypto";
+import { X509Certificate } from "node:crypto";
 import type { IssuedLeaf } from "../core/certificate.ts";
 import { AppError } from "../core/errors.ts";
+import { parseKey } from "./keys.ts";
 
 /** A clock that is wrong by less than this still accepts a fresh certificate (CAs backdate by an hour anyway). */
 const CLOCK_SKEW = 3_600_000;
@@ -23,8 +24,7 @@ export function checkChain(pem: string, keyPem: string, names: readonly string[]
   const certificates = blocks.map(parse);
   const leaf = certificates[0];
   if (!leaf) throw refuse("holds no certificate");
-  if (!leaf.checkPrivateKey(createPrivateKey(keyPem)))
-    throw refuse("is for another key than the one asked for");
+  if (!leaf.checkPrivateKey(parseKey(keyPem))) throw refuse("is for another key than the one asked for");
   checkNames(leaf, names);
   const [notBefore, notAfter] = [Date.parse(leaf.validFrom), Date.parse(leaf.validTo)];
   if (notBefore > now + CLOCK_SKEW) throw refuse(`begins only at ${leaf.validFrom}; check this host's clock`);

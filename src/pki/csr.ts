@@ -1,4 +1,5 @@
-import { createPrivateKey, createPublicKey, type KeyObject, sign } from "node:crypto";
+import { createPublicKey, type KeyObject, sign } from "node:crypto";
+import { parseKey } from "./keys.ts";
 
 /**
  * A certificate signing request (RFC 2986) with nothing in it but the key and the names as SANs (RFC 5280
@@ -6,7 +7,7 @@ import { createPrivateKey, createPublicKey, type KeyObject, sign } from "node:cr
  * library's way through WebCrypto and an ASN.1 object model costs as much as all other work on a certificate's key.
  */
 export function createCsr(keyPem: string, names: readonly string[]): string {
-  const key = createPrivateKey(keyPem);
+  const key = parseKey(keyPem);
   const info = sequence(
     Buffer.from([0x02, 0x01, 0x00]),
     sequence(),

@@ -1,4 +1,4 @@
-import { generateKeyPair, type KeyPairKeyObjectResult } from "node:crypto";
+import { createPrivateKey, generateKeyPair, type KeyObject, type KeyPairKeyObjectResult } from "node:crypto";
 import { promisify } from "node:util";
 import type { KeyType } from "../core/certificate.ts";
 
@@ -8,6 +8,21 @@ const generate = promisify(generateKeyPair);
 export async function generateKey(type: KeyType): Promise<string> {
   const { privateKey } = await pairOf(type);
   return privateKey.export({ type: "pkcs8", format: "pem" }).toString();
+}
+
+/** To parse a PEM costs as much as to sign; a key is used two or three times within seconds, and then no more. */
+const MOST_PARSED = 256;
+const parsed = new Map<string, KeyObject>();
+
+/** The private key of a PEM. */
+export function parseKey(pem: string): KeyObject {
+  const known = parsed.get(pem);
+  if (known) return known;
+  const key = createPrivateKey(pem);
+  const oldest = parsed.size >= MOST_PARSED ? parsed.keys().next().value : undefined;
+  if (oldest !== undefined) parsed.delete(oldest);
+  parsed.set(pem, key);
+  return key;
 }
 
 function pairOf(type: KeyType): Promise<KeyPairKeyObjectResult> {

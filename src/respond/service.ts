@@ -1,12 +1,13 @@
 import { isCode } from "../store/atomic.ts";
 import type { Challenges } from "../store/challenges.ts";
 import { LISTENING, type Responders } from "../store/responders.ts";
-import { ChallengeListener } from "./listener.ts";
+import { ChallengeListener, type Lookup } from "./listener.ts";
 
 /** Milliseconds between two looks at which ports are asked for; the first certificate of a port waits for one. */
 const LOOK = 500;
 /** Looks between two tries of a port that could not be had. */
 const RETRY_LOOKS = 4;
+const REMEMBERED = 1_000;
 
 export interface RespondOptions {
   /** The address that the listeners bind to. */
@@ -26,6 +27,7 @@ export class RespondService {
   readonly #options: RespondOptions;
   readonly #listeners = new Map<number, ChallengeListener>();
   readonly #states = new Map<number, string>();
+  readonly #lookup: Lookup;
   #looks = 0;
   #timer: NodeJS.Timeout | undefined;
   #turn: Promise<void> = Promise.resolve();
@@ -33,6 +35,7 @@ export class RespondService {
 
   constructor(options: RespondOptions) {
     this.#options = options;
+    this.#lookup = remembering((token) => options.challenges.get(token));
   }
 
   async start(): Promise<this> {
@@ -68,9 +71,9 @@ export class RespondService {
   }
 
   async #listen(port: number): Promise<void> {
-    const { host, challenges, log } = this.#options;
+    const { host, log } = this.#options;
     try {
-      this.#listeners.set(port, await ChallengeListener.listen(host, port, (token) => challenges.get(token)));
+      this.#listeners.set(port, await ChallengeListener.listen(host, port, this.#lookup));
       this.#states.set(port, LISTENING);
     } catch (error) {
       const state = reasonOf(error, host, port);
@@ -78,6 +81,21 @@ export class RespondService {
       this.#states.set(port, state);
     }
   }
+}
+
+/** A CA asks from several places at once (Let's Encrypt from five): one of them asks Redis. */
+function remembering(lookup: Lookup): Lookup {
+  const answers = new Map<string, string>();
+  return async (token) => {
+    const known = answers.get(token);
+    if (known !== undefined) return known;
+    const answer = await lookup(token);
+    const oldest = answers.size >= REMEMBERED ? answers.keys().next().value : undefined;
+    if (oldest !== undefined) answers.delete(oldest);
+    // What is not there yet may be there in a moment.
+    if (answer !== undefined) answers.set(token, answer);
+    return answer;
+  };
 }
 
 function reasonOf(error: unknown, host: string, port: number): string {

@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { link, mkdir, open, rename, unlink } from "node:fs/promises";
+import { type FileHandle, link, mkdir, open, rename, unlink } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { AppError } from "../core/errors.ts";
 
@@ -19,8 +19,19 @@ export async function writeStaged(path: string, data: string, mode: number): Pro
   });
 }
 
+/** Makes the folder where there is none yet, rather than look each time. */
+async function openIn(path: string, flags: string, mode: number): Promise<FileHandle> {
+  try {
+    return await open(path, flags, mode);
+  } catch (error) {
+    if (!isCode(error, "ENOENT")) throw error;
+    await makePath(dirname(path));
+    return await open(path, flags, mode);
+  }
+}
+
 async function writeSynced(path: string, data: string, mode: number, flags = "wx"): Promise<void> {
-  const handle = await open(path, flags, mode);
+  const handle = await openIn(path, flags, mode);
   try {
     await handle.writeFile(data);
     await handle.sync();

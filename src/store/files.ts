@@ -10,7 +10,6 @@ import type {
 import {
   createAtomic,
   isCode,
-  makeFolder,
   PUBLIC_FILE,
   SECRET_FILE,
   syncFolder,
@@ -109,7 +108,6 @@ export class CertificateFiles {
 
   /** Records where a certificate stands that has no new leaf: a failure, say. */
   async saveState(id: string, file: CertificateFile): Promise<void> {
-    await makeFolder(this.folder(id));
     await writeAtomic(this.paths(id).json, json(file), PUBLIC_FILE);
   }
 
@@ -118,7 +116,6 @@ export class CertificateFiles {
   }
 
   async savePendingOrder(id: string, order: PendingOrder): Promise<void> {
-    await makeFolder(this.#next(id));
     await writeAtomic(join(this.#next(id), "order.json"), json(order), SECRET_FILE);
   }
 
@@ -128,9 +125,6 @@ export class CertificateFiles {
    */
   async pendingKey(id: string, generate: () => Promise<string>): Promise<string> {
     const path = join(this.#next(id), "key.pem");
-    const existing = await readText(path);
-    if (existing) return existing;
-    await makeFolder(this.#next(id));
     const pem = await generate();
     if (await createAtomic(path, pem, SECRET_FILE)) return pem;
     return (await readText(path)) ?? pem;
