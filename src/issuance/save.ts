@@ -20,26 +20,26 @@ export async function finalize({ deps, session, record }: Turn, order: Order): P
 /** Downloads the chain, checks it, and puts it with its key into place. */
 export async function save(turn: Turn, order: Order): Promise<void> {
   const { deps, record } = turn;
-  const leaf = (await alreadySaved(turn, order)) ?? (await saveNew(turn, order));
+  const key = await deps.files.existingPendingKey(record.id);
+  const leaf = key === undefined ? await savedBefore(turn, order) : await saveNew(turn, order, key);
   const detail = `serial ${leaf.serial}, from ${leaf.issuer}, until ${rfc3339(leaf.notAfter)}`;
   const change = { status: "issued", attempts: 0, leaf, event: { what: "issued", detail } } as const;
   if (await settle(deps, record, change))
     deps.tell(`Successfully issued and uploaded new cert ${record.spec.names[0]}, finished`);
 }
 
-/** A process that died between the disk and the index comes back to an order whose key has moved on. */
-async function alreadySaved({ deps, record }: Turn, order: Order): Promise<IssuedLeaf | undefined> {
+/** A process that died while the set was moved into place, or before the index knew of it, left no key behind. */
+async function savedBefore({ deps, record }: Turn, order: Order): Promise<IssuedLeaf> {
+  await deps.files.finishCommit(record.id);
   const file = await deps.files.read(record.id);
-  return file?.provenance?.orderUrl === order.url ? file.leaf : undefined;
+  if (file?.provenance?.orderUrl === order.url && file.leaf) return file.leaf;
+  throw new AppError("The key of this order is gone from the disk; a new order is made with a new key.", {
+    code: "key_lost",
+    disposition: "retry",
+  });
 }
 
-async function saveNew({ deps, session, record }: Turn, order: Order): Promise<IssuedLeaf> {
-  const key = await deps.files.existingPendingKey(record.id);
-  if (key === undefined)
-    throw new AppError("The key of this order is gone from the disk; a new order is made with a new key.", {
-      code: "key_lost",
-      disposition: "retry",
-    });
+async function saveNew({ deps, session, record }: Turn, order: Order, key: string): Promise<IssuedLeaf> {
   const chain = checkChain(await session.certificate(order), key, record.spec.names, deps.clock.now());
   const { orderUrl: _, reason: __, detail: ___, until: ____, error: _____, ...kept } = record;
   const issued: CertificateRecord = { ...kept, status: "issued", attempts: 0, leaf: chain.leaf };

@@ -148,6 +148,11 @@ export class CertificateFiles {
     ]);
     // Last, and as a whole: from here on the set is complete. Its rename makes the others' names durable too.
     await writeAtomic(join(next, "certificate.json"), json(issued.file), PUBLIC_FILE);
+    await this.finishCommit(id);
+  }
+
+  /** Moves a complete set into place that a process which died has left staged. */
+  async finishCommit(id: string): Promise<void> {
     await this.#rollForward(this.folder(id), fileStem(id));
   }
 

@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { closeSync, existsSync, openSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir, userInfo } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Redis } from "ioredis";
 import { searchPath } from "../config/environment.ts";
@@ -28,10 +28,11 @@ export function privateRedisSocket(home: string): string {
  */
 export async function ensurePrivateRedis(home: string): Promise<string> {
   const socket = privateRedisSocket(home);
-  const url = `unix://${encodeURI(socket)}`;
+  const url = `unix://${socket.split("/").map(encodeURIComponent).join("/")}`;
   const folder = join(home, "redis");
   await makeFolder(folder);
-  await makeFolder(join(socket, ".."));
+  await makeFolder(dirname(socket));
+  if (dirname(socket) !== folder) checkOwn(dirname(socket));
   const deadline = Date.now() + START_TIMEOUT;
   while (Date.now() < deadline) {
     if (await answers(socket)) return url;
@@ -46,6 +47,15 @@ export async function ensurePrivateRedis(home: string): Promise<string> {
     await sleep(50);
   }
   throw unavailable(`The private Redis did not start within 20 s; its log is ${join(folder, "redis.log")}.`);
+}
+
+/** Anybody can make folders among the temporary ones: in one that is not ours alone the socket may be theirs. */
+function checkOwn(folder: string): void {
+  const { uid, mode } = statSync(folder);
+  if (uid === userInfo().uid && (mode & 0o077) === 0) return;
+  throw unavailable(
+    `The folder ${folder} is not this user's alone; remove it, or set CERTHERD_HOME to a shorter path.`,
+  );
 }
 
 /** Stops the private Redis if no other process of ours is connected to it. */
@@ -64,7 +74,8 @@ export async function leavePrivateRedis(home: string): Promise<void> {
 }
 
 function connect(socket: string): Redis {
-  const redis = new Redis(socket, {
+  const redis = new Redis({
+    path: socket,
     lazyConnect: true,
     connectTimeout: 1_000,
     commandTimeout: 4_000,

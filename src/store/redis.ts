@@ -1,31 +1,43 @@
-import { Redis } from "ioredis";
+import { Redis, type RedisOptions } from "ioredis";
 import { AppError } from "../core/errors.ts";
 
 export type { Redis } from "ioredis";
 
+type Options = Omit<RedisOptions, "replyMapping">;
+
 /** Milliseconds in which Redis has to answer when a command starts. */
 const FIRST_ANSWER = 5_000;
-
-/** "redis://…" as given, or "unix:///path/to/socket". */
-function target(url: string): string {
-  return url.startsWith("unix://") ? decodeURIComponent(url.slice("unix://".length)) : url;
-}
 
 /**
  * A connection for long-lived work: commands wait through an outage instead of failing, which is what BullMQ
  * asks of a connection that it is given.
  */
 export function openRedis(url: string, name: string): Redis {
-  const redis = new Redis(target(url), {
+  const options: Options = {
     maxRetriesPerRequest: null,
     enableReadyCheck: true,
     connectionName: `certherd:${name}`,
     connectTimeout: FIRST_ANSWER,
     retryStrategy: (times) => Math.min(times * 100, 1_000),
-  });
+  };
+  const redis = url.startsWith("unix:")
+    ? new Redis({ ...options, ...socketOptions(url) })
+    : new Redis(url, options);
   // Without a listener an unreachable Redis would end the process; each wait has its own time limit.
   redis.on("error", () => undefined);
   return redis;
+}
+
+/** "unix:///path/to/socket?db=1": taken apart here, as ioredis knows no such URL, and cuts a path off at "#" and "?". */
+function socketOptions(url: string): Options {
+  const { pathname, searchParams, username, password } = new URL(url);
+  const word = decodeURIComponent(password) || searchParams.get("password");
+  return {
+    path: decodeURIComponent(pathname),
+    db: Number(searchParams.get("db") ?? 0),
+    ...(username === "" ? {} : { username: decodeURIComponent(username) }),
+    ...(word ? { password: word } : {}),
+  };
 }
 
 /** Connects, and refuses a Redis that would lose or refuse what it is given. The reason comes with the cure. */
@@ -63,7 +75,9 @@ async function firstAnswer(redis: Redis, url: string): Promise<void> {
   } catch (error) {
     if (error instanceof AppError) throw error;
     const reason = error instanceof Error ? error.message : String(error);
-    throw unavailable(`Redis at ${withoutPassword(url)} refused the connection: ${reason}.`);
+    throw unavailable(
+      `Redis at ${withoutPassword(url)} refused the connection (${reason}); correct REDIS_URL, or Redis's own settings.`,
+    );
   } finally {
     clearTimeout(timer);
     redis.off("error", note);
@@ -93,5 +107,6 @@ export function withoutPassword(url: string): string {
   if (!URL.canParse(url)) return url;
   const parsed = new URL(url);
   if (parsed.password) parsed.password = "…";
-  return decodeURI(parsed.href);
+  if (parsed.searchParams.has("password")) parsed.searchParams.set("password", "…");
+  return parsed.href.replaceAll(encodeURIComponent("…"), "…");
 }

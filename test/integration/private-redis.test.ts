@@ -28,6 +28,7 @@ beforeEach(() => {
 
 afterEach(async () => {
   for (const redis of opened) redis.disconnect();
+  await leavePrivateRedis(home);
   for (const pid of pids) if (isAlive(pid)) process.kill(pid, "SIGKILL");
   await waitUntil(() => [...pids].every((pid) => !isAlive(pid)));
   removeDir(home);
@@ -132,11 +133,8 @@ describe("the private Redis of a home", () => {
 
   it.each(["with spaces", "ümläut", "50%", "a#b?c"])("starts in a folder whose name is %j", async (name) => {
     home = join(home, name);
+    mkdirSync(home);
     expect(await (await open(await ensurePrivateRedis(home))).ping()).toBe("PONG");
-    for (const redis of opened) redis.disconnect();
-    await leavePrivateRedis(home);
-    await waitUntil(() => [...pids].every((pid) => !isAlive(pid)));
-    home = dirname(home);
   });
 
   it("says where its log is when it cannot start", async () => {

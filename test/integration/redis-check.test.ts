@@ -19,6 +19,12 @@ async function redis(options: RedisServerOptions = {}): Promise<RedisServer> {
   return server;
 }
 
+async function withPassword(): Promise<RedisServer> {
+  const server = await redis();
+  await server.client().config("SET", "requirepass", "s3cret");
+  return server;
+}
+
 async function refusal(url: string): Promise<AppError> {
   return await openCheckedRedis(url, "test").then(
     (opened) => {
@@ -59,7 +65,7 @@ describe("a Redis", () => {
   });
 
   it("may be named by another database, a password, or a user", async () => {
-    const server = await redis({ args: ["--requirepass", "s3cret"] });
+    const server = await withPassword();
     for (const url of [
       `redis://:s3cret@127.0.0.1:${server.port}/3`,
       `redis://default:s3cret@127.0.0.1:${server.port}`,
@@ -88,7 +94,7 @@ describe("a Redis", () => {
     ["no password", (port: number) => `redis://127.0.0.1:${port}`, /NOAUTH/],
     ["a wrong password", (port: number) => `redis://:wr0ng@127.0.0.1:${port}`, /WRONGPASS/],
   ])("that wants a password and gets %s is refused at once", async (_, url, reason) => {
-    const server = await redis({ args: ["--requirepass", "s3cret"] });
+    const server = await withPassword();
     const { message, disposition } = await refusal(url(server.port));
     expect(disposition).toBe("unavailable");
     expect(message).toMatch(reason);
