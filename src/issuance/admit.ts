@@ -18,7 +18,7 @@ const ONE_AT_A_TIME = 500;
  */
 export function admitHandler(deps: IssuanceDeps): Handler<CertificateJob> {
   return async (job, { priority }) => {
-    const { account, producer, clock } = deps;
+    const { account, certificates, producer, clock } = deps;
     const [admission, orders] = await Promise.all([
       account.ledger.admit(job.id, job.generation, holderOf(job)),
       producer.orders(account.name, job.id),
@@ -27,6 +27,9 @@ export function admitHandler(deps: IssuanceDeps): Handler<CertificateJob> {
     if (admission.kind === "early") return { kind: "later", at: clock.now() + ONE_AT_A_TIME };
     if (admission.kind !== "ok") return await refused(deps, job, admission);
     if (!orders.inFlight && orders.total < ORDERS_IN_FLIGHT) {
+      // It waits for nothing any more. The order's turn takes `waiting` for a failure of its own generation.
+      if (admission.waiting)
+        await certificates.transition(job.id, job.generation, { status: "queued" }, clock.now());
       await producer.order(account.name, job, priority);
       return DONE;
     }

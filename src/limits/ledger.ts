@@ -17,7 +17,8 @@ const OK: Verdict = { ok: true };
 
 /** What admission may do with a certificate. Waits in milliseconds. */
 export type Admission =
-  | { kind: "ok"; spent: boolean }
+  /** `waiting`: the index still shows it as waiting. */
+  | { kind: "ok"; spent: boolean; waiting: boolean }
   /** Overtaken by a newer generation, paused or removed. */
   | { kind: "drop" }
   /** The generation before it has not handed over yet. */
@@ -61,12 +62,12 @@ export class Ledger {
         keys.validations(this.#account, ""),
       ],
       [generation, holder, failures?.count ?? 0, failures?.period ?? 0, emissionOrNone, burst],
-    )) as [Admission["kind"], number, string];
+    )) as [Admission["kind"], number, string | number];
     switch (kind) {
       case "ok":
-        return { kind, spent: wait === 1 };
+        return { kind, spent: wait === 1, waiting: name === 1 };
       case "name":
-        return { kind, wait, name };
+        return { kind, wait, name: String(name) };
       case "orders":
         return { kind, wait };
       case "drop":

@@ -100,7 +100,7 @@ end
  *
  * KEYS: certificate, account stop, bucket of new orders, prefix of the windows of validations.
  * ARGV: generation, holder, most failures, window in ms, emission, burst (0: no such limit).
- * Returns {"ok", tokens spent}, {"drop"}, {"early"}, {"stopped"}, {"name", wait in ms, name} or {"orders", wait in ms}.
+ * Returns {"ok", tokens spent, 1 when it stands as waiting}, {"drop"}, {"early"}, {"stopped"}, {"name", wait in ms, name} or {"orders", wait in ms}.
  */
 export const admitScript = new Script(
   "admit",
@@ -112,7 +112,8 @@ if not cur[1] or tonumber(cur[1]) > generation then return {'drop'} end
 if tonumber(cur[1]) < generation then return {'early'} end
 if cur[2] == 'paused' or cur[2] == 'removed' then return {'drop'} end
 if redis.call('EXISTS', KEYS[2]) == 1 then return {'stopped'} end
-if cur[4] and cur[4] ~= '' then return {'ok', 0} end
+local waiting = cur[2] == 'waiting' and 1 or 0
+if cur[4] and cur[4] ~= '' then return {'ok', 0, waiting} end
 local longest, which = 0, ''
 if most > 0 then
   for _, name in ipairs(cjson.decode(cur[3]).names) do
@@ -133,6 +134,6 @@ if burst > 0 then
   if wait > 0 then return {'orders', wait} end
   redis.call('SET', KEYS[3], tat, 'PX', tat - now)
 end
-return {'ok', 1}
+return {'ok', 1, waiting}
 `,
 );
