@@ -28,6 +28,8 @@ export interface StageOptions {
   blocklist?: string[];
   /** Puts a gate before Pebble, which locks up under many orders at once (its fault alone: test code mends it). */
   gate: boolean;
+  /** Seconds that the CA's certificates live. */
+  validityPeriod?: number;
   env?: Record<string, string>;
 }
 
@@ -38,6 +40,7 @@ export async function openStage(options: StageOptions): Promise<Stage> {
     httpPort: acmePort,
     ...(options.blocklist ? { blocklist: options.blocklist } : {}),
     ...(options.env ? { env: options.env } : {}),
+    ...(options.validityPeriod ? { validityPeriod: options.validityPeriod } : {}),
   });
   const gate = options.gate
     ? await startGate({ upstream: pebble.directoryUrl, rootPath: pebble.rootPath })

@@ -34,10 +34,10 @@ export async function buildApp(deps: ApiDeps): Promise<FastifyInstance> {
   });
   app.removeContentTypeParser("text/plain");
   answerProblems(app, deps.log);
+  secure(app);
   requireToken(app, deps.tokens);
   requireRedis(app, deps.redis);
   limitHandlers(app);
-  secure(app);
   dropLateBodies(app);
   await describeRoutes(app);
   healthRoutes(app, deps.redis);

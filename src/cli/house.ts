@@ -60,7 +60,7 @@ export class InProcessWorkers implements Service {
 
 /** Whether anything that renews certificates runs on this Redis. */
 export async function someoneRenews(house: House): Promise<boolean> {
-  return (await house.alive.roles(Date.now())).has("up");
+  return (await house.alive.roles(Date.now())).has("renew");
 }
 
 export const NOBODY_RENEWS =

@@ -114,5 +114,5 @@ async function issueSingle(
   const issued = result.status === "issued" || result.status === "serving";
   print(io, issued ? success(result.name) : failure(result.name, result.detail));
   if (!(await someoneRenews(house))) note(io, NOBODY_RENEWS);
-  return issued ? 0 : 1;
+  return result.exitCode;
 }

@@ -18,6 +18,8 @@ export interface WaitOptions {
   max?: number;
   /** No progress is shown. */
   quiet?: boolean;
+  /** Asked now and then; true ends the wait, as there is no use in it. */
+  hopeless?: () => Promise<boolean>;
 }
 
 /**
@@ -43,6 +45,7 @@ export async function waitForImport(
       if (record) progress?.update(await stateOf(house, record), Date.now());
       if (record?.read && record.open === 0) break;
       if (interrupt.signal.aborted) return false;
+      if (looks % WORKERS_EVERY === 0 && (await options.hopeless?.())) return false;
       if (options.max !== undefined && Date.now() - startedAt >= options.max) return false;
       await sleep(LOOK);
     }

@@ -134,7 +134,7 @@ class ImportRun {
     const unique = await this.#withoutRepeats(await this.#check(rows));
     if (journal) await this.#accept(unique, journal);
     else await this.#foresee(unique);
-    await this.#faults.add(this.#found.splice(0));
+    await this.#faults.add(this.#found.splice(0).sort((a, b) => a.line - b.line));
     if (journal) await this.#deps.imports.setCounts(this.#id, this.counts, this.#deps.clock.now());
     this.#request.onProgress?.(this.counts);
   }

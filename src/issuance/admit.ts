@@ -80,7 +80,7 @@ export function isWanted(
 
 /** Why a name waits that has failed too often, in a sentence. */
 export function tooManyFailures(name: string, ca: string, until: number): string {
-  return `${name} has failed as often as ${ca} allows in an hour; it is asked again after ${rfc3339(until)}.`;
+  return `${name} has failed as often as ${ca} allows; it is asked again after ${rfc3339(until)}.`;
 }
 
 async function waitForLimit(

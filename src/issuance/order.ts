@@ -1,4 +1,4 @@
-import type { Order } from "../acme/session.ts";
+import type { AcmeSession, Order } from "../acme/session.ts";
 import type { CertificateRecord } from "../core/certificate.ts";
 import { AppError, asAppError } from "../core/errors.ts";
 import { DONE, type Handler, type Outcome } from "../queue/consumer.ts";
@@ -24,11 +24,15 @@ export function orderHandler(deps: IssuanceDeps): Handler<OrderJob> {
       await askAgain(deps, record, record.until ?? deps.clock.now());
       return DONE;
     }
+    let session: AcmeSession | undefined;
     try {
-      const session = await deps.account.session();
+      session = await deps.account.session();
       return await takeTurn({ deps, session, record, job, context });
     } catch (thrown) {
-      return await failed(deps, record, job, asAppError(thrown));
+      const error = asAppError(thrown);
+      if (error.code === "account_does_not_exist" && session && (await deps.account.renewSession(session)))
+        return { kind: "later", at: deps.clock.now(), data: job };
+      return await failed(deps, record, job, error);
     }
   };
 }
@@ -110,8 +114,6 @@ async function failed(
   job: OrderJob,
   error: AppError,
 ): Promise<Outcome<OrderJob>> {
-  if (error.code === "account_does_not_exist" && (await deps.account.renewSession()))
-    return { kind: "later", at: deps.clock.now(), data: job };
   if (error.code === NO_ROOM) return await waitForRoom(deps, record, job, error);
   if (error.code === "order_not_ready") return { kind: "later", at: deps.clock.now() + 1_000, data: job };
   if (isKeyFault(error) && !job.rekeyed) {

@@ -24,8 +24,11 @@ export interface Account {
   profile?: string | undefined;
   ledger: Ledger;
   session(): Promise<AcmeSession>;
-  /** The CA does not know the account any more: registers it again, once; false when that has been tried. */
-  renewSession(): Promise<boolean>;
+  /**
+   * The CA does not know the account of this session any more: the next session registers it again, once. False when
+   * that has been tried.
+   */
+  renewSession(failed: AcmeSession): Promise<boolean>;
 }
 
 /** Whether the whole account is stopped, and why. */

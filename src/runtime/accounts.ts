@@ -27,6 +27,8 @@ export class CaAccount implements Account {
   readonly #closeEndpoint: () => void;
   #session: Promise<AcmeSession> | undefined;
   #renewedAt = Number.NEGATIVE_INFINITY;
+  /** The session that was given up last. */
+  #lost: AcmeSession | undefined;
 
   constructor(ca: CaConfig, home: string, redis: Redis, clock: Clock) {
     this.name = ca.name;
@@ -59,10 +61,13 @@ export class CaAccount implements Account {
     }
   }
 
-  async renewSession(): Promise<boolean> {
+  async renewSession(failed: AcmeSession): Promise<boolean> {
+    // Many orders may have had it in hand when the first of them found out.
+    if (failed === this.#lost) return true;
     const now = this.#clock.now();
     if (now - this.#renewedAt < RENEW_EVERY) return false;
     this.#renewedAt = now;
+    this.#lost = failed;
     await this.#files.forget(this.name);
     this.#session = undefined;
     return true;

@@ -2,6 +2,7 @@ import type { Role } from "../store/alive.ts";
 import type { House } from "./house.ts";
 import { startIssue } from "./issue.ts";
 import { startMail } from "./notify.ts";
+import { startRenew } from "./renew.ts";
 import { startRespond } from "./respond.ts";
 import { type Service, together } from "./service.ts";
 import { restore, startUpkeep } from "./upkeep.ts";
@@ -11,6 +12,7 @@ const STARTERS: Record<Exclude<Role, "up">, (house: House) => Promise<Service>> 
   respond: startRespond,
   notify: startMail,
   issue: startIssue,
+  renew: async (house) => startRenew(house),
   // Loaded when it is needed: a short command has no use for a web server.
   api: async (house) => (await import("./api.ts")).startApi(house),
 };

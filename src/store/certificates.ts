@@ -162,7 +162,14 @@ export class CertificateStore {
     const event = change.event ? JSON.stringify({ at: rfc3339(now), ...change.event }) : "";
     const result = (await transitionScript.run(
       this.#redis,
-      [keys.certificate(id), STATUS_PREFIX, keys.events(id), keys.events("all"), IMPORT_PREFIX],
+      [
+        keys.certificate(id),
+        STATUS_PREFIX,
+        keys.events(id),
+        keys.events("all"),
+        IMPORT_PREFIX,
+        keys.renewals,
+      ],
       [id, generation, settled ? "1" : "0", event, change.status, ...changedFields(change)],
     )) as string[];
     return { ok: result[0] === "ok", awaited: result[1] === "1", ended: result.slice(2) };
@@ -203,8 +210,19 @@ export class CertificateStore {
         if (rest[i + 1] !== "") fields[String(rest[i])] = String(rest[i + 1]);
       pipeline.del(keys.certificate(id)).hset(keys.certificate(id), fields);
       pipeline.zadd(keys.certificates, 0, id).zadd(keys.status(status), 0, id);
+      if (record.leaf) pipeline.zadd(keys.renewals, record.leaf.renewAt, id);
     }
     await execAll(pipeline);
+  }
+
+  /** Ids of at most `limit` certificates whose renewal is due, the longest overdue first. */
+  async dueForRenewal(now: number, limit: number): Promise<string[]> {
+    return await this.#redis.zrangebyscore(keys.renewals, "-inf", String(now), "LIMIT", 0, limit);
+  }
+
+  /** Looks at these again at `at`, unless a new leaf sets another moment before. */
+  async postponeRenewal(ids: readonly string[], at: number): Promise<void> {
+    if (ids.length > 0) await this.#redis.zadd(keys.renewals, "XX", ...ids.flatMap((id) => [at, id]));
   }
 
   async addEvent(id: string, event: { what: string; detail?: string }, now: number): Promise<void> {

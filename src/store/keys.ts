@@ -15,6 +15,8 @@ export const keys = {
   certificates: key("certs"),
   /** Sorted set, all scores 0: the ids in one status. */
   status: (status: Status) => key("status", status),
+  /** Sorted set: ids of the certificates with a leaf, by the moment of their renewal. */
+  renewals: key("renewals"),
   /** List: one certificate's events, newest first, capped. */
   events: (id: string) => key("events", id),
   /** Hash: one import's counts and state. */

@@ -52,7 +52,7 @@ return {action, generation}
  * Moves a certificate to another status, fenced by its generation: work that was overtaken by a newer order
  * changes nothing. When the new status settles it, it leaves the open sets of the imports that wait for it.
  *
- * KEYS: certificate, prefix of the status sets, events, the stream of all events, prefix of the imports.
+ * KEYS: certificate, prefix of the status sets, events, the stream of all events, prefix of the imports, renewals.
  * ARGV: id, generation, settled ("1"), event (JSON), n, field, value, … ("" deletes the field), status.
  * Returns {"stale"} or {"ok", "1" when an import was waiting for it, import that ended, …}.
  */
@@ -66,6 +66,7 @@ if cur[1] ~= generation then return {'stale'} end
 local status = ARGV[5]
 for i = 6, #ARGV, 2 do
   if ARGV[i + 1] == '' then redis.call('HDEL', cert, ARGV[i]) else redis.call('HSET', cert, ARGV[i], ARGV[i + 1]) end
+  if ARGV[i] == 'leaf' then redis.call('ZADD', KEYS[6], cjson.decode(ARGV[i + 1]).renewAt, id) end
 end
 redis.call('HSET', cert, 'status', status)
 if cur[2] ~= status then

@@ -61,9 +61,11 @@ Bad rows are written to domains.csv.rejected.csv: mend them there, and import th
 }
 
 async function runImport(house: House, io: Io, file: string, options: ImportOptions): Promise<number> {
+  // What is wrong with the options is said before anything is taken in.
+  const waiting = waitOptions(options);
   const result = await readIn(house, io, file, options);
   const waited = options.wait && !options.dryRun;
-  const finished = waited ? await waitForImport(house, io, result.id, waitOptions(options)) : true;
+  const finished = waited ? await waitForImport(house, io, result.id, waiting) : true;
   const certificates = options.dryRun
     ? none()
     : importCertificates(house.imports, house.certificates, result.id);

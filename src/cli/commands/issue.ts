@@ -1,4 +1,5 @@
 import type { Command } from "commander";
+import type { CertificateRecord } from "../../core/certificate.ts";
 import { certificateDocument } from "../../core/documents.ts";
 import { usageError } from "../../core/errors.ts";
 import type { RawRow } from "../../intake/csv.ts";
@@ -23,6 +24,8 @@ export interface SingleResult {
   status: string;
   detail: string;
   name: string;
+  /** 0 when it is issued, 3 when the CA is out of reach, else 1. */
+  exitCode: number;
 }
 
 export function issueCommand(program: Command, io: Io, exit: (code: number) => void): void {
@@ -77,7 +80,7 @@ Examples:
             print(io, `Issued ${result.name}: ${paths.fullchain} and ${paths.key}`);
           } else print(io, `${result.name} is not issued: ${plain(result.detail)}`);
           if (!(await someoneRenews(house))) note(io, NOBODY_RENEWS);
-          return result.status === "issued" || result.status === "serving" ? 0 : 1;
+          return result.exitCode;
         }),
       );
     });
@@ -102,17 +105,31 @@ export async function issueOne(house: House, io: Io, request: SingleRequest): Pr
   });
   if (faults.length > 0)
     throw usageError("bad_request", faults.map(({ column, reason }) => `${column}: ${reason}`).join("\n"));
-  await waitForImport(house, io, id, { quiet: request.quiet });
+  await waitForImport(house, io, id, { quiet: request.quiet, hopeless: () => caIsDown(house, id) });
   for await (const ids of house.imports.certificates(id))
     for (const record of await house.certificates.getMany(ids))
       if (record)
         return {
+          exitCode: exitCodeFor(record),
           id: record.id,
           name: record.spec.names[0] ?? "",
           status: record.status,
           detail: record.detail ?? "",
         };
   throw usageError("bad_request", "The certificate was removed while it was waited for.");
+}
+
+function exitCodeFor({ status, reason }: CertificateRecord): number {
+  if (status === "issued" || status === "serving") return 0;
+  return status === "waiting" && reason === "ca" ? 3 : 1;
+}
+
+/** A person waits for this one certificate: a CA that has not answered several times in a row is not waited for. */
+async function caIsDown(house: House, importId: string): Promise<boolean> {
+  for await (const ids of house.imports.certificates(importId))
+    for (const record of await house.certificates.getMany(ids))
+      if (record?.status === "waiting" && record.reason === "ca") return true;
+  return false;
 }
 
 async function* one(row: RawRow): AsyncGenerator<RawRow> {

@@ -5,7 +5,9 @@ export function upCommand(program: Command): void {
   program
     .command("up")
     .summary("run everything in this process")
-    .description("Issues, answers challenges, sends mail and serves the HTTP API, until SIGTERM or Ctrl-C.")
+    .description(
+      "Issues, renews, answers challenges, sends mail and serves the HTTP API, until SIGTERM or Ctrl-C.",
+    )
     .addHelpText(
       "after",
       `
@@ -15,7 +17,7 @@ Examples:
   CERTHERD_CA=letsencrypt-staging certherd up      try it without touching the real limits`,
     )
     .action(async () => {
-      await runProcess(["respond", "notify", "issue", "api", "up"], ({ config }) => {
+      await runProcess(["respond", "notify", "issue", "renew", "api", "up"], ({ config }) => {
         stderrLog(
           `certherd is up on ${config.node}: ${config.cas.map((ca) => ca.name).join(", ")}; files in ${config.home}.`,
         );

@@ -1,0 +1,190 @@
+/** Single turns of an order, run by hand: what two workers, or a stop in the middle, may do to it. */
+import { createPrivateKey, X509Certificate } from "node:crypto";
+import { readFileSync } from "node:fs";
+import { setTimeout as sleep } from "node:timers/promises";
+import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from "vitest";
+import type { AcmeSession } from "../../src/acme/session.ts";
+import { loadConfig } from "../../src/config/load.ts";
+import { orderHandler } from "../../src/issuance/order.ts";
+import type { IssuanceDeps } from "../../src/issuance/ports.ts";
+import type { OrderJob } from "../../src/queue/names.ts";
+import { RespondersInRedis } from "../../src/respond/directory.ts";
+import { CaAccount } from "../../src/runtime/accounts.ts";
+import { House } from "../../src/runtime/house.ts";
+import { startRespond } from "../../src/runtime/respond.ts";
+import type { Service } from "../../src/runtime/service.ts";
+import { openCheckedRedis } from "../../src/store/redis.ts";
+import { type Pebble, startPebble } from "../support/pebble.ts";
+import { type RedisServer, startRedis } from "../support/redis.ts";
+import { makeSpec } from "../support/specs.ts";
+import { freePort, tempDir, waitUntil } from "../support/temp.ts";
+
+const NAME = "a.example";
+
+let redis: RedisServer;
+let pebble: Pebble;
+let acmePort: number;
+let house: House;
+let account: CaAccount;
+let respond: Service;
+
+beforeAll(async () => {
+  acmePort = await freePort();
+  redis = await startRedis();
+  pebble = await startPebble({ httpPort: acmePort });
+}, 120_000);
+
+afterAll(async () => {
+  await pebble.stop();
+  await redis.stop();
+});
+
+beforeEach(async () => {
+  await redis.client().flushall();
+  const env = { CERTHERD_CA: pebble.directoryUrl, CERTHERD_CA_ROOT: pebble.rootPath, REDIS_URL: redis.url };
+  const config = loadConfig({ ...env, CERTHERD_HOME: tempDir("certherd-order") });
+  house = new House(config, await openCheckedRedis(redis.url, "test"), () => undefined);
+  account = new CaAccount(config.cas[0], config.home, house.redis, house.clock);
+  respond = await startRespond(house);
+  await house.certificates.accept([makeSpec(NAME, { acmePort })], { now: Date.now() });
+});
+
+afterEach(async () => {
+  await respond.close();
+  await account.close();
+  await house.close();
+});
+
+/** `around` may stand between this worker and the CA. */
+function worker(around: (session: AcmeSession) => Partial<AcmeSession> = () => ({})) {
+  const { stops, challenges, certificates, certificateFiles, producer, notifier, clock, tell } = house;
+  const session = async (): Promise<AcmeSession> => {
+    const real = await account.session();
+    return {
+      newOrder: (...args) => real.newOrder(...args),
+      getOrder: (...args) => real.getOrder(...args),
+      authorization: (...args) => real.authorization(...args),
+      answer: (...args) => real.answer(...args),
+      keyAuthorization: (...args) => real.keyAuthorization(...args),
+      finalize: (...args) => real.finalize(...args),
+      certificate: (...args) => real.certificate(...args),
+      ...around(real),
+    };
+  };
+  const { name, directory, ledger } = account;
+  const deps: IssuanceDeps = {
+    account: { name, directory, ledger, session, renewSession: async () => false },
+    stops,
+    challenges,
+    certificates,
+    files: certificateFiles,
+    producer,
+    listener: notifier,
+    clock,
+    retry: [60_000],
+    tell,
+    responders: new RespondersInRedis(house.responders, clock),
+  };
+  const handle = orderHandler(deps);
+  const turn = (job: OrderJob, signal = new AbortController().signal) =>
+    handle(job, { signal, priority: 50, save: async () => undefined });
+  return {
+    turn,
+    /** Comes back as often as it is told to, as the queue would have it. */
+    async run(generation = 1): Promise<void> {
+      let job: OrderJob = { id: NAME, generation };
+      for (;;) {
+        const outcome = await turn(job);
+        if (outcome.kind !== "later") return;
+        job = outcome.data ?? job;
+        await sleep(Math.max(0, outcome.at - Date.now()));
+      }
+    },
+  };
+}
+
+function expectPair(): void {
+  const { cert, key } = house.certificateFiles.paths(NAME);
+  const leaf = new X509Certificate(readFileSync(cert));
+  expect(leaf.checkPrivateKey(createPrivateKey(readFileSync(key)))).toBe(true);
+}
+
+it("two workers at one order, one of them thought dead, end with one certificate and its key", async () => {
+  const quick = worker();
+  // Its order comes late: the other one has its key on disk by then, and is about to have it certified.
+  const late = worker((real) => ({
+    newOrder: async (...args) => {
+      const order = await real.newOrder(...args);
+      await waitUntil(() => house.certificateFiles.existingPendingKey(NAME));
+      return order;
+    },
+  }));
+  await Promise.all([late.run(), quick.run()]);
+  expect(await house.certificates.get(NAME)).toMatchObject({ status: "issued", attempts: 0, generation: 1 });
+  expectPair();
+  const events = (await house.certificates.events(NAME)).map(({ what }) => what);
+  expect(events).not.toContain("failed");
+});
+
+it("a stop before the order is made makes none, and leaves the job to come back", async () => {
+  const stopped = AbortSignal.abort();
+  const job = { id: NAME, generation: 1 };
+  const before = pebble.requests().newOrder;
+  expect(await worker().turn(job, stopped)).toMatchObject({ kind: "later" });
+  expect(pebble.requests().newOrder).toBe(before);
+  await worker().run();
+  expectPair();
+});
+
+it("a process that dies after each turn goes on with the same order", async () => {
+  let job: OrderJob = { id: NAME, generation: 1 };
+  const urls = new Set<string | undefined>();
+  for (;;) {
+    const outcome = await worker().turn(job);
+    urls.add((await house.certificates.get(NAME))?.orderUrl);
+    if (outcome.kind !== "later") break;
+    // Every other time what it had to remember is lost too.
+    if (urls.size % 2) job = outcome.data ?? job;
+    await sleep(Math.max(0, outcome.at - Date.now()));
+  }
+  expect(urls.size).toBe(1);
+  expectPair();
+});
+
+it("a process that died between the disk and the index finds what it had saved", async () => {
+  let downloads = 0;
+  const dying = worker((real) => ({
+    certificate: async (order) => {
+      downloads++;
+      return await real.certificate(order);
+    },
+  }));
+  await dying.run();
+  const record = await house.certificates.get(NAME);
+  if (record) await house.certificates.restore([{ ...record, status: "finalizing" }]);
+  await dying.run();
+  expect(await house.certificates.get(NAME)).toMatchObject({ status: "issued", leaf: record?.leaf });
+  expect(downloads).toBe(1);
+});
+
+it("an order that was overtaken by other names is not gone on with", async () => {
+  const { turn } = worker();
+  const outcome = await turn({ id: NAME, generation: 1 });
+  expect(outcome).toMatchObject({ kind: "later", data: { answered: true } });
+  await house.certificates.accept([makeSpec([NAME, "b.example"], { acmePort })], { now: Date.now() });
+  expect(await turn({ id: NAME, generation: 1, answered: true })).toEqual({ kind: "done" });
+  await worker().run(2);
+  expectPair();
+  expect((await house.certificates.get(NAME))?.spec.names).toEqual([NAME, "b.example"]);
+});
+
+it.each(["paused", "removed"] as const)(
+  "an order whose certificate was %s is not gone on with",
+  async (status) => {
+    const { turn } = worker();
+    await turn({ id: NAME, generation: 1 });
+    await house.certificates.transition(NAME, 1, { status }, Date.now());
+    expect(await turn({ id: NAME, generation: 1, answered: true })).toEqual({ kind: "done" });
+    expect((await house.certificates.get(NAME))?.status).toBe(status);
+  },
+);
