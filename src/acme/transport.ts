@@ -17,6 +17,8 @@ const HEAD_TIMEOUT = 30_000;
 const BODY_TIMEOUT = 10_000;
 const MAX_BODY = 1024 * 1024;
 const MAX_SOCKETS = 64;
+/** Seconds. More than a year is no wait but a mistake, and would not even be a date. */
+const LONGEST_WAIT = 31_536_000;
 
 export interface Endpoint {
   directory: string;
@@ -158,7 +160,7 @@ function refusal(url: string, { status, data }: TransportResponse, retryAt: numb
 /** Seconds or an HTTP date (RFC 9110 §10.2.3) → milliseconds since the epoch. */
 export function retryAfterOf(header: string | string[] | undefined, now = Date.now()): number | undefined {
   if (typeof header !== "string") return undefined;
-  if (/^\d+$/.test(header.trim())) return now + Number(header) * 1_000;
+  if (/^\d+$/.test(header.trim())) return now + Math.min(Number(header), LONGEST_WAIT) * 1_000;
   const date = Date.parse(header);
   return Number.isNaN(date) ? undefined : Math.max(date, now);
 }

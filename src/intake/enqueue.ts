@@ -37,6 +37,8 @@ export class Enqueuer {
     options: {
       importId?: string;
       force?: boolean;
+      /** When each was asked for, where that was not now. */
+      at?: readonly number[];
       beforeAdmission?: (accepted: Accepted[]) => Promise<void>;
     } = {},
   ): Promise<Accepted[]> {

@@ -1,9 +1,4 @@
-import {
-  type CertificateRecord,
-  type CertificateSpec,
-  certificateId,
-  namesKey,
-} from "../core/certificate.ts";
+import { type CertificateRecord, certificateId, isRetriable } from "../core/certificate.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Producer } from "../queue/producer.ts";
 import type { Accepted, CertificateStore } from "../store/certificates.ts";
@@ -108,18 +103,23 @@ async function replayChunk(
   const records = await deps.certificates.getMany(
     lines.map(({ spec }) => certificateId(spec.names[0] ?? "")),
   );
-  const open: CertificateSpec[] = [];
+  const open: AcceptedLine[] = [];
   const settled: string[] = [];
-  for (const [index, { at, spec }] of lines.entries()) {
+  for (const [index, line] of lines.entries()) {
     const record = records[index];
-    if (record && isAnswered(record, at, spec)) settled.push(record.id);
-    else open.push(spec);
+    if (record && isAnswered(record, line)) settled.push(record.id);
+    else open.push(line);
   }
   if (importId !== undefined) await deps.imports.addCertificates(importId, settled);
-  await deps.enqueuer.enqueue(open, {
-    ...(importId === undefined ? {} : { importId }),
-    beforeAdmission: (accepted) => resumeOrders(deps, accepted),
-  });
+  await deps.enqueuer.enqueue(
+    open.map(({ spec }) => spec),
+    {
+      ...(importId === undefined ? {} : { importId }),
+      // As of then: a later line of another file is to overtake it, whichever is read first.
+      at: open.map(({ at }) => at),
+      beforeAdmission: (accepted) => resumeOrders(deps, accepted),
+    },
+  );
 }
 
 /** An order that was in flight when Redis was lost has been paid for: its certificate goes on with it. */
@@ -131,11 +131,10 @@ async function resumeOrders(deps: RestoreDeps, accepted: readonly Accepted[]): P
   }
 }
 
-/** The record is of this acceptance or a later one, or holds the same names already. */
-function isAnswered(record: CertificateRecord, at: number, spec: CertificateSpec): boolean {
+/** The record is of this acceptance or a later one, or is what it asked for already. What had failed was tried again. */
+function isAnswered(record: CertificateRecord, { at, spec }: AcceptedLine): boolean {
   if (record.acceptedAt >= at) return true;
-  const same = namesKey(record.spec.names) === namesKey(spec.names);
-  return same && JSON.stringify(record.spec) === JSON.stringify(spec);
+  return JSON.stringify(record.spec) === JSON.stringify(spec) && !isRetriable(record);
 }
 
 /** Takes up imports whose reader died in the middle: what it had written is enqueued, and the import ends. */

@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from "node:timers/promises";
 import { isCode } from "../store/atomic.ts";
 import type { Challenges } from "../store/challenges.ts";
 import { LISTENING, type Responders } from "../store/responders.ts";
@@ -8,6 +9,10 @@ const LOOK = 500;
 /** Looks between two tries of a port that could not be had. */
 const RETRY_LOOKS = 4;
 const REMEMBERED = 1_000;
+/** Milliseconds: how long a responder that is to end stays for validations under way, and when none comes any more. */
+const LINGER_LEAST = 4_000;
+const LINGER_MOST = 12_000;
+const QUIET = 2_000;
 
 export interface RespondOptions {
   /** The address that the listeners bind to. */
@@ -16,6 +21,8 @@ export interface RespondOptions {
   name: string;
   challenges: Challenges;
   responders: Responders;
+  /** How many certificates the CA has been asked to validate, and has not yet. */
+  validating: () => Promise<number>;
   log: (line: string) => void;
 }
 
@@ -28,6 +35,7 @@ export class RespondService {
   readonly #listeners = new Map<number, ChallengeListener>();
   readonly #states = new Map<number, string>();
   readonly #lookup: Lookup;
+  #askedAt = 0;
   #looks = 0;
   #timer: NodeJS.Timeout | undefined;
   #turn: Promise<void> = Promise.resolve();
@@ -35,7 +43,11 @@ export class RespondService {
 
   constructor(options: RespondOptions) {
     this.#options = options;
-    this.#lookup = remembering((token) => options.challenges.get(token));
+    const lookup = remembering((token) => options.challenges.get(token));
+    this.#lookup = (token) => {
+      this.#askedAt = Date.now();
+      return lookup(token);
+    };
   }
 
   async start(): Promise<this> {
@@ -44,12 +56,26 @@ export class RespondService {
     return this;
   }
 
+  /** A validation that meets a closed port has failed, and is counted by the CA: those under way are waited for. */
   async close(): Promise<void> {
+    await this.#linger();
     this.#closed = true;
     clearTimeout(this.#timer);
     await this.#turn;
     await this.#options.responders.leave(this.#options.name).catch(() => undefined);
     await Promise.all([...this.#listeners.values()].map((listener) => listener.close()));
+  }
+
+  async #linger(): Promise<void> {
+    const begun = Date.now();
+    // Without an answer there may be some.
+    const unknown = sleep(1_000, 1, { ref: false });
+    const validating = await Promise.race([this.#options.validating().catch(() => 1), unknown]);
+    if (validating === 0) return;
+    for (let now = begun; now - begun < LINGER_MOST; now = Date.now()) {
+      if (now - begun >= LINGER_LEAST && now - this.#askedAt >= QUIET) return;
+      await sleep(100);
+    }
   }
 
   #schedule(): void {

@@ -78,13 +78,16 @@ export class CertificateStore {
     this.#deploys = options.deploys;
   }
 
-  /** Accepts a chunk of specs in one round trip. `force` orders anew what has been issued already. */
+  /**
+   * Accepts a chunk of specs in one round trip. `force` orders anew what has been issued already; `at` says when each
+   * was asked for, where that was not now.
+   */
   async accept(
     specs: readonly CertificateSpec[],
-    options: { importId?: string; now: number; force?: boolean },
+    options: { importId?: string; now: number; force?: boolean; at?: readonly number[] },
   ): Promise<Accepted[]> {
     const pipeline = acceptScript.pipeline(this.#redis);
-    for (const spec of specs) {
+    for (const [index, spec] of specs.entries()) {
       const id = certificateId(spec.names[0] ?? "");
       acceptScript.queue(
         pipeline,
@@ -94,7 +97,7 @@ export class CertificateStore {
           namesKey(spec.names),
           JSON.stringify(spec),
           options.importId ?? "",
-          options.now,
+          options.at?.[index] ?? options.now,
           options.force ? "1" : "0",
         ],
       );

@@ -65,7 +65,7 @@ export class ImportFiles {
     const handle = await onDisk(path, () => open(path, "a", SECRET_FILE));
     const journal = new ImportJournal(path, handle);
     try {
-      await journal.append(lines);
+      await journal.append(lines, "\n");
     } finally {
       await journal.close();
     }
@@ -110,11 +110,11 @@ export class ImportJournal {
     this.#handle = handle;
   }
 
-  /** On disk when this returns. */
-  async append(lines: readonly ImportLine[]): Promise<void> {
+  /** On disk when this returns. `before` ends a line that somebody else may have left unfinished. */
+  async append(lines: readonly ImportLine[], before = ""): Promise<void> {
     if (lines.length === 0) return;
     await onDisk(this.#path, async () => {
-      await this.#handle.appendFile(lines.map((line) => `${JSON.stringify(line)}\n`).join(""));
+      await this.#handle.appendFile(before + lines.map((line) => `${JSON.stringify(line)}\n`).join(""));
       await this.#handle.datasync();
     });
   }

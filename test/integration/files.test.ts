@@ -193,7 +193,7 @@ describe("after a crash", () => {
       ["fullchain.pem", fullchain],
     ] as const;
     for (const [from, to] of moves.slice(0, moved)) renameSync(join(next(NAME), from), to);
-    // Whoever looks first: the order that comes back, or a start.
+    await files.finishCommit(NAME);
     expect((await files.read(NAME))?.leaf?.serial).toBe("new");
     expect(inPlace(NAME)).toEqual(wholeSet("new"));
     await all();

@@ -27,7 +27,7 @@ let answer: (kind: string) => Answer | undefined;
 beforeAll(async () => {
   acmePort = await freePort();
   redis = await startRedis();
-  pebble = await startPebble({ httpPort: acmePort });
+  pebble = await startPebble({ httpPort: acmePort, env: { PEBBLE_WFE_NONCEREJECT: "0" } });
   const { directoryUrl: upstream, rootPath } = pebble;
   gate = await startGate({ upstream, rootPath, answer: (kind) => answer(kind) });
 }, 120_000);

@@ -1,37 +1,33 @@
 /** Single turns of an order, run by hand: what two workers, or a stop in the middle, may do to it. */
 import { createPrivateKey, X509Certificate } from "node:crypto";
-import { readFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, renameSync } from "node:fs";
+import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from "vitest";
 import type { AcmeSession } from "../../src/acme/session.ts";
-import { loadConfig } from "../../src/config/load.ts";
 import { orderHandler } from "../../src/issuance/order.ts";
-import type { IssuanceDeps } from "../../src/issuance/ports.ts";
 import type { OrderJob } from "../../src/queue/names.ts";
-import { RespondersInRedis } from "../../src/respond/directory.ts";
-import { CaAccount } from "../../src/runtime/accounts.ts";
-import { House } from "../../src/runtime/house.ts";
 import { startRespond } from "../../src/runtime/respond.ts";
 import type { Service } from "../../src/runtime/service.ts";
-import { openCheckedRedis } from "../../src/store/redis.ts";
+import { openTestHouse, type TestHouse } from "../support/house.ts";
 import { type Pebble, startPebble } from "../support/pebble.ts";
 import { type RedisServer, startRedis } from "../support/redis.ts";
 import { makeSpec } from "../support/specs.ts";
-import { freePort, tempDir, waitUntil } from "../support/temp.ts";
+import { freePort, waitUntil } from "../support/temp.ts";
 
 const NAME = "a.example";
 
 let redis: RedisServer;
 let pebble: Pebble;
 let acmePort: number;
-let house: House;
-let account: CaAccount;
+let opened: TestHouse;
+let house: TestHouse["house"];
 let respond: Service;
 
 beforeAll(async () => {
   acmePort = await freePort();
   redis = await startRedis();
-  pebble = await startPebble({ httpPort: acmePort });
+  pebble = await startPebble({ httpPort: acmePort, env: { PEBBLE_WFE_NONCEREJECT: "0" } });
 }, 120_000);
 
 afterAll(async () => {
@@ -41,25 +37,22 @@ afterAll(async () => {
 
 beforeEach(async () => {
   await redis.client().flushall();
-  const env = { CERTHERD_CA: pebble.directoryUrl, CERTHERD_CA_ROOT: pebble.rootPath, REDIS_URL: redis.url };
-  const config = loadConfig({ ...env, CERTHERD_HOME: tempDir("certherd-order") });
-  house = new House(config, await openCheckedRedis(redis.url, "test"), () => undefined);
-  account = new CaAccount(config.cas[0], config.home, house.redis, house.clock);
+  const env = { CERTHERD_CA: pebble.directoryUrl, CERTHERD_CA_ROOT: pebble.rootPath };
+  opened = await openTestHouse(redis.url, env);
+  house = opened.house;
   respond = await startRespond(house);
   await house.certificates.accept([makeSpec(NAME, { acmePort })], { now: Date.now() });
 });
 
 afterEach(async () => {
   await respond.close();
-  await account.close();
-  await house.close();
+  await opened.close();
 });
 
 /** `around` may stand between this worker and the CA. */
 function worker(around: (session: AcmeSession) => Partial<AcmeSession> = () => ({})) {
-  const { stops, challenges, certificates, certificateFiles, producer, notifier, clock, tell } = house;
   const session = async (): Promise<AcmeSession> => {
-    const real = await account.session();
+    const real = await opened.account.session();
     return {
       newOrder: (...args) => real.newOrder(...args),
       getOrder: (...args) => real.getOrder(...args),
@@ -71,21 +64,9 @@ function worker(around: (session: AcmeSession) => Partial<AcmeSession> = () => (
       ...around(real),
     };
   };
-  const { name, directory, ledger } = account;
-  const deps: IssuanceDeps = {
-    account: { name, directory, ledger, session, renewSession: async () => false },
-    stops,
-    challenges,
-    certificates,
-    files: certificateFiles,
-    producer,
-    listener: notifier,
-    clock,
-    retry: [60_000],
-    tell,
-    responders: new RespondersInRedis(house.responders, clock),
-  };
-  const handle = orderHandler(deps);
+  const { name, directory, ledger } = opened.account;
+  const account = { name, directory, ledger, session, renewSession: async () => false };
+  const handle = orderHandler(opened.deps({ account }));
   const turn = (job: OrderJob, signal = new AbortController().signal) =>
     handle(job, { signal, priority: 50, save: async () => undefined });
   return {
@@ -165,6 +146,26 @@ it("a process that died between the disk and the index finds what it had saved",
   await dying.run();
   expect(await house.certificates.get(NAME)).toMatchObject({ status: "issued", leaf: record?.leaf });
   expect(downloads).toBe(1);
+});
+
+it("a process that died while it moved what it had saved into place moves the rest", async () => {
+  await worker().run();
+  const record = await house.certificates.get(NAME);
+  const { cert, ca, fullchain, json } = house.certificateFiles.paths(NAME);
+  const next = join(house.certificateFiles.folder(NAME), ".next");
+  mkdirSync(next);
+  // The key goes first: all else is still on its way.
+  const rest = { "cert.pem": cert, "ca.pem": ca, "fullchain.pem": fullchain, "certificate.json": json };
+  for (const [name, path] of Object.entries(rest)) renameSync(path, join(next, name));
+  if (record) await house.certificates.restore([{ ...record, status: "finalizing" }]);
+  await worker().run();
+  expect(await house.certificates.get(NAME)).toMatchObject({
+    status: "issued",
+    attempts: 0,
+    leaf: record?.leaf,
+  });
+  expectPair();
+  expect(existsSync(next)).toBe(false);
 });
 
 it("an order that was overtaken by other names is not gone on with", async () => {

@@ -46,7 +46,14 @@ afterEach(async () => {
 
 async function respond(name = "lb1:1", host = "127.0.0.1"): Promise<RespondService> {
   const log = (line: string): void => void lines.push(line);
-  const service = await new RespondService({ host, name, challenges, responders, log }).start();
+  const service = await new RespondService({
+    host,
+    name,
+    challenges,
+    responders,
+    validating: async () => 0,
+    log,
+  }).start();
   stops.push(() => service.close());
   return service;
 }
@@ -146,15 +153,35 @@ describe("a responder", () => {
     const own = new Challenges(client);
     await waitUntil(() => client.status === "ready");
     await responders.ask(port);
-    const options = { host: "127.0.0.1", name: "lb1:1", responders, log: () => undefined };
+    const options = {
+      host: "127.0.0.1",
+      name: "lb1:1",
+      responders,
+      log: () => undefined,
+      validating: async () => 0,
+    };
     const service = await new RespondService({ ...options, challenges: own }).start();
     stops.push(() => service.close());
     await own.put([{ token: TOKEN, keyAuthorization: ANSWER }]);
     expect(await answerOf(port)).toMatchObject({ status: 200 });
     await away.kill9();
-    await waitUntil(async () => (await answerOf(port)).status === 503);
+    // Another token: the one before has just been asked for, and is remembered.
+    const other = `${PATH}-other`;
+    await waitUntil(async () => (await answerOf(port, other)).status === 503);
+    expect(await answerOf(port)).toMatchObject({ status: 200 });
     await away.restart();
-    await waitUntil(async () => (await answerOf(port)).status === 404);
+    await waitUntil(async () => (await answerOf(port, other)).status === 404);
+  });
+
+  it("stays for validations under way when it is closed", async () => {
+    const port = await freePort();
+    const options = { host: "127.0.0.1", name: "lb1:1", challenges, responders, log: () => undefined };
+    const service = await new RespondService({ ...options, validating: async () => 3 }).start();
+    await directory().ready(port);
+    const closed = service.close();
+    expect(await answerOf(port)).toMatchObject({ status: 200 });
+    await closed;
+    await expect(answerOf(port)).rejects.toThrow(/ECONNREFUSED/);
   });
 
   it("frees its ports when it is closed, and is missed", async () => {

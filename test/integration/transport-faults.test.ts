@@ -1,6 +1,6 @@
 /** What becomes of a CA that answers as Pebble never would: a server that does as it is told. */
 import { createServer, type Socket } from "node:net";
-import { afterEach, beforeAll, describe, expect, it, vi } from "vitest";
+import { afterEach, beforeAll, describe, expect, it } from "vitest";
 import { AcmeClientSession } from "../../src/acme/session.ts";
 import { openEndpoint, retryAtOf } from "../../src/acme/transport.ts";
 import type { AppError } from "../../src/core/errors.ts";
@@ -16,7 +16,6 @@ beforeAll(async () => {
 }, 120_000);
 
 afterEach(async () => {
-  vi.restoreAllMocks();
   for (const stop of stops.splice(0).reverse()) await stop();
 });
 
@@ -40,7 +39,7 @@ describe("with a server that answers a new order", () => {
   });
 
   /** A CA of which only the answer to newOrder matters. */
-  async function newOrder(script: (socket: Socket, n: number) => Answer | undefined) {
+  async function newOrder(script: (socket: Socket, n: number) => Answer | undefined, timeout = 10_000) {
     let n = 0;
     const server: ScriptedServer = keep(
       await startScripted(({ url, method, socket }): Answer | undefined => {
@@ -56,7 +55,7 @@ describe("with a server that answers a new order", () => {
         return answer && { ...answer, headers: { ...nonce, Location: at("order/1"), ...answer.headers } };
       }),
     );
-    stops.push(openEndpoint({ directory: `${server.url}/dir`, userAgent: "certherd-test" }));
+    stops.push(openEndpoint({ directory: `${server.url}/dir`, userAgent: "certherd-test", timeout }));
     const acme = new AcmeClientSession({
       directory: `${server.url}/dir`,
       keyPem: key,
@@ -144,16 +143,13 @@ describe("with a server that answers a new order", () => {
     expect(server.requests.filter((line) => line === "POST /order")).toHaveLength(1);
   });
 
-  it("never, it is given up after 30 s", async () => {
-    const timeout = AbortSignal.timeout.bind(AbortSignal);
-    const shortened = vi.spyOn(AbortSignal, "timeout").mockImplementation((ms) => timeout(ms / 100));
-    const { order } = await newOrder(() => undefined);
+  it("never, it is given up in time", async () => {
+    const { order } = await newOrder(() => undefined, 300);
     expect(await failure(order())).toMatchObject({
       code: "ca_unreachable",
       disposition: "transient",
-      message: expect.stringMatching(/cannot be reached: no answer within 30 s\.$/),
+      message: expect.stringMatching(/cannot be reached: no answer in time\.$/),
     });
-    expect(shortened).toHaveBeenCalledWith(30_000);
   });
 
   it("by hanging up, or half of it", async () => {

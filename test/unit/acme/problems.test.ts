@@ -108,6 +108,7 @@ describe("Retry-After", () => {
     [" 7 ", NOW + 7_000],
     ["Fri, 28 Aug 2026 14:01:30 GMT", NOW + 90_000],
     ["Fri, 28 Aug 2026 13:00:00 GMT", NOW],
+    ["99999999999999999999", NOW + 365 * 86_400_000],
     ["soon", undefined],
     ["", undefined],
     [undefined, undefined],
