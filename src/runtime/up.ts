@@ -7,12 +7,13 @@ import { startRespond } from "./respond.ts";
 import { type Service, together } from "./service.ts";
 import { restore, startUpkeep } from "./upkeep.ts";
 
-/** What each role starts. `up` is not listed: it keeps the others going, and what they lose. */
-const STARTERS: Record<Exclude<Role, "up">, (house: House) => Promise<Service>> = {
+/** What each role starts. */
+const STARTERS: Record<Role, (house: House) => Promise<Service>> = {
   respond: startRespond,
   notify: startMail,
   issue: startIssue,
-  renew: async (house) => startRenew(house),
+  // Renewing keeps certificates going, upkeep the queue: both look at all there is, and one process is enough.
+  renew: async (house) => together([startRenew(house), startUpkeep(house)]),
   // Loaded when it is needed: a short command has no use for a web server.
   api: async (house) => (await import("./api.ts")).startApi(house),
 };
@@ -26,7 +27,7 @@ export async function startRoles(house: House, roles: readonly Role[]): Promise<
   await restore(house);
   const services: Service[] = [];
   try {
-    for (const role of roles) services.push(role === "up" ? startUpkeep(house) : await STARTERS[role](house));
+    for (const role of roles) services.push(await STARTERS[role](house));
     const stopBeating = await house.alive.beat(roles, house.processName);
     services.push({ close: stopBeating });
     return together(services);

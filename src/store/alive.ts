@@ -1,7 +1,7 @@
 import type { Redis } from "ioredis";
 import { keys } from "./keys.ts";
 
-export type Role = "issue" | "notify" | "respond" | "renew" | "api" | "up";
+export type Role = "issue" | "notify" | "respond" | "renew" | "api";
 
 /** Milliseconds between two heartbeats, and after how long a silent process counts as gone. */
 const BEAT = 3_000;

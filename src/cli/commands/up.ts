@@ -17,7 +17,7 @@ Examples:
   CERTHERD_CA=letsencrypt-staging certherd up      try it without touching the real limits`,
     )
     .action(async () => {
-      await runProcess(["respond", "notify", "issue", "renew", "api", "up"], ({ config }) => {
+      await runProcess(["respond", "notify", "issue", "renew", "api"], ({ config }) => {
         stderrLog(
           `certherd is up on ${config.node}: ${config.cas.map((ca) => ca.name).join(", ")}; files in ${config.home}.`,
         );
