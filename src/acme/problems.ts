@@ -73,7 +73,7 @@ function sentenceOf({ detail, type, subproblems = [] }: Problem): string {
 export function problemError(problem: Problem, status = 0, retryAt?: number): AppError {
   const short = shortType(problem.type);
   return new AppError(sentenceOf(problem), {
-    code: short ? codeOf(short) : `http_${status}`,
+    code: short && status === 404 ? "not_found" : short ? codeOf(short) : `http_${status}`,
     disposition: dispositionOf(short, status, retryAt),
     type: problem.type,
     retryAt,
@@ -84,6 +84,8 @@ export function problemError(problem: Problem, status = 0, retryAt?: number): Ap
 function dispositionOf(short: string, status: number, retryAt: number | undefined): Disposition {
   if (short === "rateLimited") return retryAt === undefined ? "attention" : "limit";
   if ((status === 429 || status === 503) && retryAt !== undefined) return "limit";
+  // An order that the CA has forgotten: the next one is a new one.
+  if (short && status === 404) return "retry";
   const known = DISPOSITIONS[short];
   // `unauthorized` of a request, not of a challenge: the account may not do this at all (deactivated, say).
   if (short === "unauthorized" && status > 0) return "account";

@@ -1,4 +1,10 @@
-import { type CertificateSpec, certificateId, isRetriable, namesKey } from "../core/certificate.ts";
+import {
+  type CertificateRecord,
+  type CertificateSpec,
+  certificateId,
+  isRetriable,
+  namesKey,
+} from "../core/certificate.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Producer } from "../queue/producer.ts";
 import type { AcceptAction, Accepted, CertificateStore } from "../store/certificates.ts";
@@ -83,6 +89,7 @@ export class Enqueuer {
       const record = records[index];
       if (!record || record.status === "removed") return "new";
       if (namesKey(record.spec.names) !== namesKey(spec.names)) return "reorder";
+      if (isOnItsWay(record) && record.spec.ca !== spec.ca) return "reorder";
       if (isRetriable(record)) return "retry";
       return JSON.stringify(record.spec) === JSON.stringify(spec) ? "unchanged" : "updated";
     });
@@ -98,4 +105,9 @@ export class Enqueuer {
     if (await this.#deps.imports.finishReading(importId, counts))
       await this.#deps.digests.importEnded(importId);
   }
+}
+
+/** As the accept script has it: nothing has been issued yet that another CA would have to replace. */
+function isOnItsWay({ status }: CertificateRecord): boolean {
+  return status !== "issued" && status !== "serving" && status !== "paused";
 }

@@ -74,6 +74,8 @@ async function currentOrder({ deps, session, record }: Turn): Promise<Order | un
   if (record.orderUrl !== undefined && (await isOurs(deps, record.orderUrl, id)))
     return await session.getOrder(record.orderUrl);
   if (record.orderUrl !== undefined) await certificates.dropOrder(id, generation, record.orderUrl);
+  // Before anything is ordered: an order that nobody can answer for would be lost.
+  await deps.responders.ready(record.spec.acmePort);
   await certificates.transition(
     id,
     generation,
@@ -115,7 +117,6 @@ async function failed(
   error: AppError,
 ): Promise<Outcome<OrderJob>> {
   if (error.code === NO_ROOM) return await waitForRoom(deps, record, job, error);
-  if (error.code === "order_not_ready") return { kind: "later", at: deps.clock.now() + 1_000, data: job };
   if (isKeyFault(error) && !job.rekeyed) {
     await deps.files.discardPending(record.id);
     return { kind: "later", at: deps.clock.now(), data: { ...job, rekeyed: true } };
@@ -127,6 +128,7 @@ async function failed(
     if (error.retryAt !== undefined && !OF_ONE_NAME.test(error.message))
       await deps.account.ledger.ordersExhausted(error.retryAt - deps.clock.now());
   }
+  if (error.disposition === "node" && record.orderUrl === undefined) await deps.account.ledger.refundOrder();
   const outcome = await fail(deps, record, error, job.transient);
   if (outcome.kind === "later") return { ...outcome, data: { ...job, transient: (job.transient ?? 0) + 1 } };
   return outcome;

@@ -143,6 +143,10 @@ export class Ledger {
   }
 }
 
+/**
+ * One token stays in hand: an order that was sent first may reach the CA last, and then the CA's bucket is emptier
+ * than ours for as long as a request takes.
+ */
 function bucketArguments(limit: Limit): [number, number] {
-  return [emission(limit), limit.count];
+  return [emission(limit), Math.max(1, limit.count - 1)];
 }

@@ -51,6 +51,11 @@ export class Producer {
         );
   }
 
+  /** Admission is one at a time over all processes; this lives in a key of the queue, which a FLUSHALL takes. */
+  async admitOneAtATime(account: string): Promise<void> {
+    await this.queue(queueNames.admit(account)).setGlobalConcurrency(1);
+  }
+
   /** Frees the place of an admission that is not wanted any more; one that is being worked on ends by itself. */
   async withdraw(account: string, { id, generation }: CertificateJob): Promise<void> {
     await this.queue(queueNames.admit(account))

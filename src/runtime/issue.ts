@@ -30,8 +30,7 @@ async function startAccount(house: House, account: CaAccount): Promise<Service> 
   const deps = issuanceDeps(house, account);
   // A person who starts a worker has mended what stopped the account, or will read it again at once.
   await house.stops.lift(account.name);
-  // Lives in a key of the queue, which a FLUSHALL takes: set at each start.
-  await producer.queue(queueNames.admit(account.name)).setGlobalConcurrency(1);
+  await producer.admitOneAtATime(account.name);
   const onFault = (error: Error, job: { id: string }): void =>
     log(`${job.id}: ${error.stack ?? error.message}`);
   const admit = consume({

@@ -21,6 +21,7 @@ export async function restore(house: House): Promise<void> {
     if ((await redis.exists(keys.restored)) === 0) {
       const restored = await restoreFromFiles(house.restoreDeps);
       if (restored > 0) log(`Put ${restored} certificates back into Redis from ${house.config.home}.`);
+      for (const { name } of house.config.cas) await house.producer.admitOneAtATime(name);
       await redis.set(keys.restored, processName);
     }
     const queued = await ensureJobs(house.restoreDeps);

@@ -225,7 +225,7 @@ export class CertificateStore {
 
   /** Looks at these again at `at`, unless a new leaf sets another moment before. */
   async postponeRenewal(ids: readonly string[], at: number): Promise<void> {
-    if (ids.length > 0) await this.#redis.zadd(keys.renewals, "XX", ...ids.flatMap((id) => [at, id]));
+    if (ids.length > 0) await this.#redis.zadd(keys.renewals, "XX", "GT", ...ids.flatMap((id) => [at, id]));
   }
 
   async addEvent(id: string, event: { what: string; detail?: string }, now: number): Promise<void> {

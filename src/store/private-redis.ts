@@ -12,6 +12,7 @@ import { makeFolder } from "./atomic.ts";
 /** A unix socket's path may not be longer (sockaddr_un is 108 bytes on Linux, 104 elsewhere). */
 const SOCKET_PATH_MAX = 100;
 const START_TIMEOUT = 20_000;
+const PID_FILE = "redis.pid";
 const SERVERS = ["redis-server", "valkey-server"];
 
 /** Where the private Redis of a CERTHERD_HOME listens: a socket that only its owner can open. */
@@ -38,8 +39,12 @@ export async function ensurePrivateRedis(home: string): Promise<string> {
     if (await answers(socket)) return url;
     if (takeStartLock(folder)) {
       try {
-        if (!(await answers(socket))) await startServer(folder, socket, deadline);
-        return url;
+        if (await answers(socket)) return url;
+        // One that lives and does not answer is loading its file, or stands still: two would write into the same file.
+        if (!isRunning(folder)) {
+          await startServer(folder, socket, deadline);
+          return url;
+        }
       } finally {
         rmSync(join(folder, "start.lock"), { force: true });
       }
@@ -60,7 +65,7 @@ function checkOwn(folder: string): void {
 
 /** Stops the private Redis if no other process of ours is connected to it. */
 export async function leavePrivateRedis(home: string): Promise<void> {
-  const redis = connect(privateRedisSocket(home));
+  const redis = connect(privateRedisSocket(home), "leave");
   try {
     await redis.connect();
     const clients = String(await redis.client("LIST")).split("\n");
@@ -73,7 +78,7 @@ export async function leavePrivateRedis(home: string): Promise<void> {
   }
 }
 
-function connect(socket: string): Redis {
+function connect(socket: string, name: string): Redis {
   const redis = new Redis({
     path: socket,
     lazyConnect: true,
@@ -83,7 +88,7 @@ function connect(socket: string): Redis {
     maxRetriesPerRequest: 0,
     // A connection that the server has closed by ending is waited for this long, and a command is to end at once.
     disconnectTimeout: 50,
-    connectionName: "certherd:leave",
+    connectionName: `certherd:${name}`,
   });
   redis.on("error", () => undefined);
   return redis;
@@ -91,7 +96,7 @@ function connect(socket: string): Redis {
 
 async function answers(socket: string): Promise<boolean> {
   if (!existsSync(socket)) return false;
-  const redis = connect(socket);
+  const redis = connect(socket, "arrive");
   try {
     await redis.connect();
     return (await redis.ping()) === "PONG";
@@ -131,6 +136,17 @@ function isAlive(pid: number): boolean {
   }
 }
 
+/** Whether the server that wrote its process id there is still the one of that number. */
+function isRunning(folder: string): boolean {
+  try {
+    const pid = Number(readFileSync(join(folder, PID_FILE), "utf8"));
+    if (!(pid > 0) || !isAlive(pid)) return false;
+    return /redis|valkey/.test(readFileSync(`/proc/${pid}/comm`, "utf8"));
+  } catch {
+    return false;
+  }
+}
+
 async function startServer(folder: string, socket: string, deadline: number): Promise<void> {
   const settings: Record<string, string> = {
     port: "0",
@@ -142,6 +158,7 @@ async function startServer(folder: string, socket: string, deadline: number): Pr
     save: "",
     "maxmemory-policy": "noeviction",
     logfile: join(folder, "redis.log"),
+    pidfile: join(folder, PID_FILE),
     daemonize: "no",
   };
   const args = Object.entries(settings).flatMap(([name, value]) => [`--${name}`, value]);

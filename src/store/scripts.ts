@@ -2,7 +2,7 @@ import { Script } from "./script.ts";
 
 /**
  * Takes one row of an import, or one single enqueue, into the index. Decides again what the row means, as another
- * import may have come between: new, reorder (other names), retry (it stood still for a failure), updated (mail or
+ * import may have come between: new, reorder (other names, or another CA while it is on its way), retry (it stood still for a failure), updated (mail or
  * ports only), unchanged.
  *
  * KEYS: certificate, all certificates, prefix of the status sets, the import's open set (or "").
@@ -21,16 +21,17 @@ local function await()
     redis.call('HSET', cert, 'openIn', (cur[6] and cur[6] ~= '' and cur[6] .. ',' or '') .. import)
   end
 end
+local moving = status and not (status == 'issued' or status == 'serving' or status == 'paused' or status == 'removed')
 local action
 if not status or status == 'removed' then action = 'new'
 elseif cur[1] ~= namesKey then action = 'reorder'
+elseif cur[2] ~= spec and moving and cjson.decode(cur[2]).ca ~= cjson.decode(spec).ca then action = 'reorder'
 elseif force == '1' or status == 'attention' or (status == 'waiting' and reason ~= 'limit') then action = 'retry'
 elseif cur[2] ~= spec then action = 'updated'
 else action = 'unchanged' end
 local generation = tonumber(cur[5] or '0')
 if action == 'unchanged' or action == 'updated' then
   if action == 'updated' then redis.call('HSET', cert, 'spec', spec) end
-  local moving = not (status == 'issued' or status == 'serving' or status == 'paused')
   if moving then await() end
   return {action, generation}
 end

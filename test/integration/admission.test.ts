@@ -28,7 +28,8 @@ afterAll(async () => {
 
 beforeEach(async () => {
   await redis.flushall();
-  const newOrders = { count: 2, period: 2 * HOUR };
+  // One of the three stays in hand.
+  const newOrders = { count: 3, period: 3 * HOUR };
   const failedAuthorizations = { count: 2, period: HOUR };
   ledger = new Ledger(redis, "inhouse", { certificates: { newOrders, failedAuthorizations }, requests: {} });
   await certificates.accept([makeSpec(["a.example", "b.example"]), makeSpec("c.example")], {
