@@ -1,14 +1,14 @@
 import { loadConfig } from "../config/load.ts";
-import { type House, openHouse } from "../runtime/house.ts";
+import type { House } from "../runtime/house.ts";
 import type { Service } from "../runtime/service.ts";
-import { startRoles } from "../runtime/up.ts";
-import { restore } from "../runtime/upkeep.ts";
 import type { Role } from "../store/alive.ts";
 import { type Io, note } from "./output.ts";
 
-/** Opens the house for one command, and closes it whatever happens. */
+/** Opens the house for one command, and closes it whatever happens. Loaded here, as `--help` has no use for it. */
 export async function withHouse<T>(io: Io, action: (house: House) => Promise<T>): Promise<T> {
-  const house = await openHouse(loadConfig(), (line) => note(io, line));
+  const config = loadConfig();
+  const { openHouse } = await import("../runtime/house.ts");
+  const house = await openHouse(config, (line) => note(io, line));
   try {
     return await action(house);
   } finally {
@@ -19,6 +19,7 @@ export async function withHouse<T>(io: Io, action: (house: House) => Promise<T>)
 /** Like `withHouse`, for commands that need what the files tell to be in Redis. */
 export async function withRestoredHouse<T>(io: Io, action: (house: House) => Promise<T>): Promise<T> {
   return await withHouse(io, async (house) => {
+    const { restore } = await import("../runtime/upkeep.ts");
     await restore(house);
     return await action(house);
   });
@@ -50,6 +51,7 @@ export class InProcessWorkers implements Service {
     const missing = NEEDED.filter((role) => !alive.has(role) && !this.#started.has(role));
     if (missing.length === 0) return;
     for (const role of missing) this.#started.add(role);
+    const { startRoles } = await import("../runtime/up.ts");
     this.#services.push(await startRoles(this.#house, missing));
   }
 

@@ -1,20 +1,16 @@
 import type { Role } from "../store/alive.ts";
 import type { House } from "./house.ts";
-import { startIssue } from "./issue.ts";
-import { startMail } from "./notify.ts";
 import { startRenew } from "./renew.ts";
-import { startRespond } from "./respond.ts";
 import { type Service, together } from "./service.ts";
 import { restore, startUpkeep } from "./upkeep.ts";
 
-/** What each role starts. */
+/** What each role starts; loaded when it is needed, as `list` has no use for a web server or an ACME library. */
 const STARTERS: Record<Role, (house: House) => Promise<Service>> = {
-  respond: startRespond,
-  notify: startMail,
-  issue: startIssue,
+  respond: async (house) => (await import("./respond.ts")).startRespond(house),
+  notify: async (house) => (await import("./notify.ts")).startMail(house),
+  issue: async (house) => (await import("./issue.ts")).startIssue(house),
   // Renewing keeps certificates going, upkeep the queue: both look at all there is, and one process is enough.
   renew: async (house) => together([startRenew(house), startUpkeep(house)]),
-  // Loaded when it is needed: a short command has no use for a web server.
   api: async (house) => (await import("./api.ts")).startApi(house),
 };
 

@@ -113,7 +113,7 @@ describe("/metrics and /openapi.json", () => {
       'certherd_certificates{status="serving"} 0',
       'certherd_queue_jobs{queue="admit-letsencrypt-staging",state="prioritized"} 3',
       'certherd_workers_alive{role="issue"} 1',
-      'certherd_workers_alive{role="up"} 0',
+      'certherd_workers_alive{role="renew"} 0',
       'certherd_failures_total{kind="mail_failed"} 2',
     ])
       expect(text).toContain(`${line}\n`);

@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import { loadConfig } from "../../config/load.ts";
-import { examine, type Finding } from "../../runtime/doctor.ts";
+import type { Finding } from "../../runtime/doctor.ts";
 import { type Io, plain, print } from "../output.ts";
 
 export function doctorCommand(program: Command, io: Io, exit: (code: number) => void): void {
@@ -13,6 +13,7 @@ export function doctorCommand(program: Command, io: Io, exit: (code: number) => 
       "\nExamples:\n  certherd doctor\n  certherd doctor --json | jq '.checks[] | select(.ok | not)'",
     )
     .action(async (options: { json?: boolean }) => {
+      const { examine } = await import("../../runtime/doctor.ts");
       const checks: Finding[] = [];
       for await (const finding of examine(loadConfig())) {
         checks.push(finding);

@@ -1,5 +1,4 @@
 import type { Command } from "commander";
-import { runProcess, stderrLog } from "../../runtime/process.ts";
 
 export function upCommand(program: Command): void {
   program
@@ -17,6 +16,7 @@ Examples:
   CERTHERD_CA=letsencrypt-staging certherd up      try it without touching the real limits`,
     )
     .action(async () => {
+      const { runProcess, stderrLog } = await import("../../runtime/process.ts");
       await runProcess(["respond", "notify", "issue", "renew", "api"], ({ config }) => {
         stderrLog(
           `certherd is up on ${config.node}: ${config.cas.map((ca) => ca.name).join(", ")}; files in ${config.home}.`,
