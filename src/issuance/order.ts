@@ -47,7 +47,7 @@ async function takeTurn(turn: Turn): Promise<Outcome<OrderJob>> {
       case "pending":
         if (turn.job.answered) return poll(turn, order);
         await answerChallenges(turn, order);
-        turn.job = { ...turn.job, answered: true, polls: 0 };
+        turn.job = { ...turn.job, answered: true, answeredAt: turn.deps.clock.now(), polls: 0 };
         return poll(turn, order);
       case "ready":
         await validationsDone(turn);
@@ -129,9 +129,33 @@ async function failed(
       await deps.account.ledger.ordersExhausted(error.retryAt - deps.clock.now());
   }
   if (error.disposition === "node" && record.orderUrl === undefined) await deps.account.ledger.refundOrder();
-  const outcome = await fail(deps, record, error, job.transient);
+  const outcome = await fail(deps, record, await excused(deps, job, error), job.transient);
   if (outcome.kind === "later") return { ...outcome, data: { ...job, transient: (job.transient ?? 0) + 1 } };
   return outcome;
+}
+
+/**
+ * A validation that met a closed port because the process that answers was just being started, after a crash, is not
+ * the name's failure: it is ordered again at once. The CA has counted it, and so has the ledger.
+ */
+async function excused(
+  { responders, clock }: IssuanceDeps,
+  job: OrderJob,
+  error: AppError,
+): Promise<AppError> {
+  if (error.code !== "connection" || job.answeredAt === undefined) return error;
+  if (!(await responders.begunSince(job.answeredAt))) return error;
+  const detail = `No responder was there when the CA came; it is ordered again. (${error.message})`;
+  const { type, identifier, cause } = error;
+  const retryAt = clock.now() + INTERRUPTED;
+  return new AppError(detail, {
+    code: "interrupted",
+    disposition: "limit",
+    retryAt,
+    type,
+    identifier,
+    cause,
+  });
 }
 
 /** The order has been paid for and is good for days: it waits, where a new one would cost another token. */
@@ -148,6 +172,9 @@ async function waitForRoom(
   await deps.certificates.transition(id, generation, { ...change, event }, deps.clock.now());
   return { kind: "later", at, data: job };
 }
+
+/** Milliseconds until an interrupted validation is tried again. */
+const INTERRUPTED = 2_000;
 
 /** Limits that hold up one name and no other certificate (boulder, ratelimits/limiter.go, Decision.Result). */
 const OF_ONE_NAME = /too many (?:certificates|failed authorizations)/i;

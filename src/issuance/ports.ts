@@ -41,6 +41,8 @@ export interface AccountStops {
 export interface ResponderDirectory {
   /** Makes sure that somebody listens on this port; throws an AppError of disposition `node` when nobody can. */
   ready(port: number): Promise<void>;
+  /** Whether a responder was started after that moment, in milliseconds since the epoch. */
+  begunSince(at: number): Promise<boolean>;
 }
 
 export interface IssuanceDeps {

@@ -25,6 +25,8 @@ export interface CertificateJob {
 export interface OrderJob extends CertificateJob {
   /** The challenges have been answered: from now on the order is polled, not its authorizations. */
   answered?: boolean;
+  /** When that was, milliseconds since the epoch. */
+  answeredAt?: number;
   /** How often the order has been polled in the present stage. */
   polls?: number;
   /** Tries in a row that failed for nobody's fault. */

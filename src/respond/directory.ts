@@ -36,6 +36,11 @@ export class RespondersInRedis {
     await asking;
   }
 
+  /** Whether a responder has begun since then: before, the CA may have found a closed port where it looked. */
+  async begunSince(at: number): Promise<boolean> {
+    return (await this.#responders.latestStart(this.#clock.now())) > at;
+  }
+
   async #ask(port: number): Promise<void> {
     const refusal = await this.#lookFor(port);
     if (refusal === undefined) {

@@ -35,6 +35,7 @@ export class RespondService {
   readonly #listeners = new Map<number, ChallengeListener>();
   readonly #states = new Map<number, string>();
   readonly #lookup: Lookup;
+  readonly #startedAt = Date.now();
   #askedAt = 0;
   #looks = 0;
   #timer: NodeJS.Timeout | undefined;
@@ -93,7 +94,7 @@ export class RespondService {
     const retry = this.#looks++ % RETRY_LOOKS === 0;
     for (const port of await responders.asked())
       if (!this.#listeners.has(port) && (retry || !this.#states.has(port))) await this.#listen(port);
-    await responders.report(name, this.#states, Date.now());
+    await responders.report(name, this.#states, Date.now(), this.#startedAt);
   }
 
   async #listen(port: number): Promise<void> {

@@ -2,16 +2,14 @@ import type { Redis } from "ioredis";
 import {
   type CertificateRecord,
   type CertificateSpec,
-  type CertificateState,
   certificateId,
-  type IssuedLeaf,
   isSettled,
   namesKey,
   type Status,
 } from "../core/certificate.ts";
 import { rfc3339 } from "../core/clock.ts";
-import type { StoredError } from "../core/errors.ts";
 import { keys } from "./keys.ts";
+import { changedFields, FIELDS, type Transition, toRecord } from "./record.ts";
 import { execAll } from "./script.ts";
 import {
   acceptScript,
@@ -20,6 +18,8 @@ import {
   nextGenerationScript,
   transitionScript,
 } from "./scripts.ts";
+
+export type { Transition } from "./record.ts";
 
 export type AcceptAction = "new" | "reorder" | "retry" | "updated" | "unchanged";
 
@@ -35,13 +35,6 @@ export interface CertificateEvent {
   detail?: string;
 }
 
-/** What a transition changes; a field that is left out is cleared, `leaf` and `attempts` apart. */
-export interface Transition extends Partial<Omit<CertificateState, "status">> {
-  status: Status;
-  leaf?: IssuedLeaf;
-  event?: { what: string; detail?: string };
-}
-
 export interface TransitionResult {
   /** False when a newer generation has overtaken the caller: nothing was changed, and nothing more is to be done. */
   ok: boolean;
@@ -51,21 +44,9 @@ export interface TransitionResult {
   ended: string[];
 }
 
-const FIELDS = [
-  "spec",
-  "status",
-  "reason",
-  "detail",
-  "until",
-  "error",
-  "attempts",
-  "generation",
-  "import",
-  "acceptedAt",
-  "orderUrl",
-  "leaf",
-] as const;
-
+const STATUS_PREFIX = keys.status("" as Status);
+const IMPORT_PREFIX = keys.import("");
+/** Records read in one round trip. */
 const SLICE = 500;
 
 /** The index of all certificates in Redis. */
@@ -238,52 +219,4 @@ export class CertificateStore {
     const lines = await this.#redis.lrange(keys.events(id), 0, -1);
     return lines.reverse().map((line) => JSON.parse(line) as CertificateEvent);
   }
-}
-
-const STATUS_PREFIX = keys.status("" as Status);
-const IMPORT_PREFIX = keys.import("");
-
-/** Field, value, …; an empty value clears the field. What a transition does not name is cleared, but for two. */
-function changedFields(change: Transition): (string | number)[] {
-  return [
-    ...["reason", change.reason ?? ""],
-    ...["detail", change.detail ?? ""],
-    ...["until", change.until ?? ""],
-    ...["error", change.error === undefined ? "" : JSON.stringify(change.error)],
-    ...(change.attempts === undefined ? [] : ["attempts", change.attempts]),
-    ...(change.leaf === undefined ? [] : ["leaf", JSON.stringify(change.leaf)]),
-  ];
-}
-
-function toRecord(id: string, row: (string | null)[]): CertificateRecord | undefined {
-  const [
-    spec,
-    status,
-    reason,
-    detail,
-    until,
-    error,
-    attempts,
-    generation,
-    importId,
-    acceptedAt,
-    orderUrl,
-    leaf,
-  ] = row;
-  if (!spec || !status) return undefined;
-  return {
-    id,
-    spec: JSON.parse(spec) as CertificateSpec,
-    status: status as Status,
-    attempts: Number(attempts ?? 0),
-    generation: Number(generation ?? 0),
-    acceptedAt: Number(acceptedAt ?? 0),
-    ...(reason ? { reason: reason as NonNullable<CertificateRecord["reason"]> } : {}),
-    ...(detail ? { detail } : {}),
-    ...(until ? { until: Number(until) } : {}),
-    ...(error ? { error: JSON.parse(error) as StoredError } : {}),
-    ...(importId ? { importId } : {}),
-    ...(orderUrl ? { orderUrl } : {}),
-    ...(leaf ? { leaf: JSON.parse(leaf) as IssuedLeaf } : {}),
-  };
 }

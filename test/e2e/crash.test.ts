@@ -73,6 +73,19 @@ describe("whatever is killed in the middle of 200 names", () => {
     expect(stage.requests().finalize).toBe(NAMES);
   });
 
+  it("kill -9 of everything, answers to challenges included: the same, without waiting for the retry table", async () => {
+    const stage = await stageWith({});
+    const house = installation(stage, await ownRedis());
+    const log = join(house.home, "up.log");
+    const first = startCertherd(["up"], house.env, log);
+    expect((await house.run(["import", csvOf(house, stage)])).code).toBe(0);
+    await middle(stage);
+    first.kill("SIGKILL");
+    running(startCertherd(["up"], house.env, log));
+    await allIssued(house);
+    expect(stage.requests().finalize).toBe(NAMES);
+  });
+
   it("kill -9 of Redis with its append-only file on: the same", async () => {
     const stage = await stageWith({});
     const redis = await ownRedis();
