@@ -1,4 +1,6 @@
+import { isObtained } from "../core/certificate.ts";
 import { openCsv, readRows } from "../intake/csv.ts";
+import { importRecords } from "../intake/documents.ts";
 import { importRows } from "../intake/import.ts";
 import { RejectedFile, rejectedPath } from "../intake/rejected.ts";
 import type { House } from "../runtime/house.ts";
@@ -34,13 +36,12 @@ export async function runBulk(house: House, io: Io, file: string): Promise<numbe
 
 async function printEach(house: House, io: Io, importId: string): Promise<number> {
   let failed = 0;
-  for await (const ids of house.imports.certificates(importId))
-    for (const record of await house.certificates.getMany(ids)) {
-      if (!record) continue;
-      const name = record.spec.names[0] ?? "";
-      const issued = record.status === "issued" || record.status === "serving";
-      if (!issued) failed++;
-      print(io, issued ? success(name) : failure(name, record.detail ?? record.status));
-    }
+  for await (const record of importRecords(house.imports, house.certificates, importId)) {
+    if (!record) continue;
+    const name = record.spec.names[0] ?? "";
+    const issued = isObtained(record);
+    if (!issued) failed++;
+    print(io, issued ? success(name) : failure(name, record.detail ?? record.status));
+  }
   return failed;
 }

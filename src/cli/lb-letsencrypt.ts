@@ -111,7 +111,7 @@ async function issueSingle(
     source: "lb-letsencrypt -i",
     quiet: !io.err.isTTY,
   });
-  const issued = result.status === "issued" || result.status === "serving";
+  const issued = result.exitCode === 0;
   print(io, issued ? success(result.name) : failure(result.name, result.detail));
   if (!(await someoneRenews(house))) note(io, NOBODY_RENEWS);
   return result.exitCode;

@@ -1,5 +1,6 @@
-import { isSettled } from "../core/certificate.ts";
+import { isObtained, isSettled } from "../core/certificate.ts";
 import { rfc3339 } from "../core/clock.ts";
+import { importRecords } from "../intake/documents.ts";
 import type { House } from "../runtime/house.ts";
 import { type Io, print, table } from "./output.ts";
 
@@ -15,12 +16,11 @@ export interface Tally {
 
 export async function tally(house: House, importId: string): Promise<Tally> {
   const counts: Tally = { issued: 0, failed: 0, open: 0 };
-  for await (const ids of house.imports.certificates(importId))
-    for (const record of await house.certificates.getMany(ids)) {
-      if (record?.status === "issued" || record?.status === "serving") counts.issued++;
-      else if (record && isSettled(record, false)) counts.failed++;
-      else counts.open++;
-    }
+  for await (const record of importRecords(house.imports, house.certificates, importId)) {
+    if (record && isObtained(record)) counts.issued++;
+    else if (record && isSettled(record, false)) counts.failed++;
+    else counts.open++;
+  }
   return counts;
 }
 
@@ -33,17 +33,15 @@ export async function printFailures(
 ): Promise<void> {
   print(io, `${issued} issued, ${failed} failed${open ? `, ${open} still on their way` : ""}.`);
   const rows: string[][] = [];
-  for await (const ids of house.imports.certificates(importId))
-    for (const record of await house.certificates.getMany(ids)) {
-      if (!record || record.status === "issued" || record.status === "serving" || rows.length >= SHOWN)
-        continue;
-      const next = record.until
-        ? `again at ${rfc3339(record.until)}`
-        : record.status === "attention"
-          ? "needs you"
-          : record.status;
-      rows.push([record.spec.names[0] ?? "", next, record.detail ?? ""]);
-    }
+  for await (const record of importRecords(house.imports, house.certificates, importId)) {
+    if (!record || isObtained(record) || rows.length >= SHOWN) continue;
+    const next = record.until
+      ? `again at ${rfc3339(record.until)}`
+      : record.status === "attention"
+        ? "needs you"
+        : record.status;
+    rows.push([record.spec.names[0] ?? "", next, record.detail ?? ""]);
+  }
   if (rows.length > 0) print(io, `\n${table(["NAME", "NEXT", "WHY"], rows)}`);
   if (failed + open > rows.length)
     print(io, `… and ${failed + open - rows.length} more: certherd list --status attention`);

@@ -133,6 +133,11 @@ export function isSettled(state: Pick<CertificateState, "status" | "reason">, de
   }
 }
 
+/** Its newest leaf is there, and in use where that can be told. */
+export function isObtained({ status }: Pick<CertificateState, "status">): boolean {
+  return status === "issued" || status === "serving";
+}
+
 /** Names that a later import or `retry` tries again: they stand still for a failure, not for a limit. */
 export function isRetriable(state: Pick<CertificateState, "status" | "reason">): boolean {
   return state.status === "attention" || (state.status === "waiting" && state.reason !== "limit");

@@ -1,3 +1,4 @@
+import type { CertificateRecord } from "../core/certificate.ts";
 import { type ImportedCertificateDocument, importedCertificateDocument } from "../core/documents.ts";
 import type { CertificateStore } from "../store/certificates.ts";
 import type { ImportCounts, ImportStore } from "../store/imports.ts";
@@ -12,15 +13,23 @@ export interface ImportParts {
   warnings?: readonly string[];
 }
 
+/** The records of an import, in no order; undefined for one that the index has lost. */
+export async function* importRecords(
+  imports: ImportStore,
+  certificates: CertificateStore,
+  id: string,
+): AsyncGenerator<CertificateRecord | undefined> {
+  for await (const ids of imports.certificates(id)) yield* await certificates.getMany(ids);
+}
+
 /** The certificates of an import, in no order. */
 export async function* importCertificates(
   imports: ImportStore,
   certificates: CertificateStore,
   id: string,
 ): AsyncGenerator<ImportedCertificateDocument> {
-  for await (const ids of imports.certificates(id))
-    for (const record of await certificates.getMany(ids))
-      if (record) yield importedCertificateDocument(record);
+  for await (const record of importRecords(imports, certificates, id))
+    if (record) yield importedCertificateDocument(record);
 }
 
 /** `{import, rows, accepted, rejected, duplicates, unchanged, certificates}` as JSON text, in pieces. */

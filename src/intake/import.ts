@@ -31,9 +31,6 @@ export interface ImportRequest {
   dryRun?: boolean;
   /** Takes one bad row with all its faults, which are on record under the import's id in any case. */
   onRejected?: (row: RawRow, faults: readonly Fault[]) => Promise<void>;
-  /** Called once the import has an id, before its first row. */
-  onBegin?: (id: string) => void;
-  onProgress?: (counts: ImportCounts) => void;
 }
 
 export interface ImportResult {
@@ -61,7 +58,6 @@ export async function importRows(deps: ImportDeps, request: ImportRequest): Prom
   try {
     // The first row is waited for: a file that is no CSV at all leaves no trace.
     const first = await rows.next();
-    request.onBegin?.(id);
     await (request.dryRun
       ? run.takeAll(rows, first, undefined)
       : takeIn(deps, request, run, { id, at, rows, first }));
@@ -136,7 +132,6 @@ class ImportRun {
     else await this.#foresee(unique);
     await this.#faults.add(this.#found.splice(0).sort((a, b) => a.line - b.line));
     if (journal) await this.#deps.imports.setCounts(this.#id, this.counts, this.#deps.clock.now());
-    this.#request.onProgress?.(this.counts);
   }
 
   async #check(rows: readonly RawRow[]): Promise<Checked[]> {

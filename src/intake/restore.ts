@@ -140,10 +140,8 @@ function isAnswered(record: CertificateRecord, { at, spec }: AcceptedLine): bool
 /** Takes up imports whose reader died in the middle: what it had written is enqueued, and the import ends. */
 export async function adoptAbandonedImports(deps: RestoreDeps): Promise<string[]> {
   const ids = await deps.imports.abandoned(deps.clock.now() - ABANDONED);
-  for (const id of ids) {
-    await replayImport(deps, id);
-    await ensureJobs(deps);
-  }
+  for (const id of ids) await replayImport(deps, id);
+  if (ids.length > 0) await ensureJobs(deps);
   return ids;
 }
 

@@ -121,14 +121,12 @@ async function failed(
     await deps.files.discardPending(record.id);
     return { kind: "later", at: deps.clock.now(), data: { ...job, rekeyed: true } };
   }
-  if (error.disposition === "limit") {
+  if (error.disposition === "limit" || error.disposition === "node") {
     // The record is of the turn's beginning; the order may have been made since.
-    if ((await deps.certificates.get(record.id))?.orderUrl !== undefined)
-      return await waitForRoom(deps, record, job, error);
-    if (error.retryAt !== undefined && !OF_ONE_NAME.test(error.message))
-      await deps.account.ledger.ordersExhausted(error.retryAt - deps.clock.now());
+    const ordered = (await deps.certificates.get(record.id))?.orderUrl !== undefined;
+    if (ordered && error.disposition === "limit") return await waitForRoom(deps, record, job, error);
+    if (!ordered) await squareAccounts(deps, error);
   }
-  if (error.disposition === "node" && record.orderUrl === undefined) await deps.account.ledger.refundOrder();
   const outcome = await fail(deps, record, await excused(deps, job, error), job.transient);
   if (outcome.kind === "later") return { ...outcome, data: { ...job, transient: (job.transient ?? 0) + 1 } };
   return outcome;
@@ -156,6 +154,13 @@ async function excused(
     identifier,
     cause,
   });
+}
+
+/** No order was made: its token is given back, or the CA has said how long there is none. */
+async function squareAccounts({ account, clock }: IssuanceDeps, error: AppError): Promise<void> {
+  if (error.disposition === "node") await account.ledger.refundOrder();
+  else if (error.retryAt !== undefined && !OF_ONE_NAME.test(error.message))
+    await account.ledger.ordersExhausted(error.retryAt - clock.now());
 }
 
 /** The order has been paid for and is good for days: it waits, where a new one would cost another token. */

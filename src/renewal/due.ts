@@ -1,4 +1,4 @@
-import type { CertificateRecord } from "../core/certificate.ts";
+import { type CertificateRecord, isObtained } from "../core/certificate.ts";
 import type { CertificateStore } from "../store/certificates.ts";
 
 /** Certificates asked for at once; the rest is due at the next look. */
@@ -21,8 +21,8 @@ export async function renewDue({ certificates, enqueue }: RenewalDeps, now: numb
   const ids = await certificates.dueForRenewal(now, SLICE);
   if (ids.length === 0) return 0;
   const records = await certificates.getMany(ids);
-  const due = records.filter((record) => record?.status === "issued" || record?.status === "serving");
-  await enqueue(due.filter((record) => record !== undefined));
+  const due = records.filter((record) => record !== undefined).filter(isObtained);
+  await enqueue(due);
   // After the queue has them: a process that dies in between finds them due again, and queues nothing twice.
   await certificates.postponeRenewal(ids, now + AGAIN);
   return due.length;

@@ -1,7 +1,7 @@
 import { adoptAbandonedImports, ensureJobs, restoreFromFiles } from "../intake/restore.ts";
 import { keys } from "../store/keys.ts";
 import type { House } from "./house.ts";
-import type { Service } from "./service.ts";
+import { every, type Service } from "./service.ts";
 
 const LOOK = 30_000;
 /** Milliseconds for which one process restores alone; it takes far less, and may be killed in the middle. */
@@ -33,21 +33,10 @@ export async function restore(house: House): Promise<void> {
 
 /** Takes up what died in the middle elsewhere, for as long as this process lives. */
 export function startUpkeep(house: House): Service {
-  let turn = Promise.resolve();
-  const look = async (): Promise<void> => {
-    if (house.redis.status !== "ready") return;
+  return every(LOOK, house, async () => {
     // Somebody has emptied Redis under us: what was there is on disk.
     if ((await house.redis.exists(keys.restored)) === 0) await restore(house);
     for (const id of await adoptAbandonedImports(house.restoreDeps))
       house.log(`Took up the import ${id}, whose reader died.`);
-  };
-  const timer = setInterval(() => {
-    turn = turn.then(look).catch((error: Error) => house.log(error.message));
-  }, LOOK);
-  return {
-    close: async () => {
-      clearInterval(timer);
-      await turn;
-    },
-  };
+  });
 }

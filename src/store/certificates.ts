@@ -209,11 +209,6 @@ export class CertificateStore {
     if (ids.length > 0) await this.#redis.zadd(keys.renewals, "XX", "GT", ...ids.flatMap((id) => [at, id]));
   }
 
-  async addEvent(id: string, event: { what: string; detail?: string }, now: number): Promise<void> {
-    const line = JSON.stringify({ at: rfc3339(now), ...event });
-    await execAll(this.#redis.pipeline().lpush(keys.events(id), line).ltrim(keys.events(id), 0, 99));
-  }
-
   /** Oldest first. */
   async events(id: string): Promise<CertificateEvent[]> {
     const lines = await this.#redis.lrange(keys.events(id), 0, -1);

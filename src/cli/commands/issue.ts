@@ -1,8 +1,9 @@
 import type { Command } from "commander";
-import type { CertificateRecord } from "../../core/certificate.ts";
+import { type CertificateRecord, isObtained } from "../../core/certificate.ts";
 import { certificateDocument } from "../../core/documents.ts";
 import { usageError } from "../../core/errors.ts";
 import type { RawRow } from "../../intake/csv.ts";
+import { importRecords } from "../../intake/documents.ts";
 import { importRows } from "../../intake/import.ts";
 import type { Fault } from "../../intake/row.ts";
 import type { House } from "../../runtime/house.ts";
@@ -106,29 +107,27 @@ export async function issueOne(house: House, io: Io, request: SingleRequest): Pr
   if (faults.length > 0)
     throw usageError("bad_request", faults.map(({ column, reason }) => `${column}: ${reason}`).join("\n"));
   await waitForImport(house, io, id, { quiet: request.quiet, hopeless: () => caIsDown(house, id) });
-  for await (const ids of house.imports.certificates(id))
-    for (const record of await house.certificates.getMany(ids))
-      if (record)
-        return {
-          exitCode: exitCodeFor(record),
-          id: record.id,
-          name: record.spec.names[0] ?? "",
-          status: record.status,
-          detail: record.detail ?? "",
-        };
+  for await (const record of importRecords(house.imports, house.certificates, id))
+    if (record)
+      return {
+        exitCode: exitCodeFor(record),
+        id: record.id,
+        name: record.spec.names[0] ?? "",
+        status: record.status,
+        detail: record.detail ?? "",
+      };
   throw usageError("bad_request", "The certificate was removed while it was waited for.");
 }
 
-function exitCodeFor({ status, reason }: CertificateRecord): number {
-  if (status === "issued" || status === "serving") return 0;
-  return status === "waiting" && reason === "ca" ? 3 : 1;
+function exitCodeFor(record: CertificateRecord): number {
+  if (isObtained(record)) return 0;
+  return record.status === "waiting" && record.reason === "ca" ? 3 : 1;
 }
 
 /** A person waits for this one certificate: a CA that has not answered several times in a row is not waited for. */
 async function caIsDown(house: House, importId: string): Promise<boolean> {
-  for await (const ids of house.imports.certificates(importId))
-    for (const record of await house.certificates.getMany(ids))
-      if (record?.status === "waiting" && record.reason === "ca") return true;
+  for await (const record of importRecords(house.imports, house.certificates, importId))
+    if (record?.status === "waiting" && record.reason === "ca") return true;
   return false;
 }
 
