@@ -9,6 +9,8 @@ export const PREFIX = "{certherd}";
 const key = (...parts: string[]): string => [PREFIX, ...parts].join(":");
 
 export const keys = {
+  /** What the keys of one kind begin with. */
+  family: (kind: "bucket" | "holds" | "room") => key(kind, ""),
   /** Hash: one certificate's record. */
   certificate: (id: string) => key("cert", id),
   /** Sorted set, all scores 0: every certificate's id, in alphabetical order. */
@@ -37,8 +39,12 @@ export const keys = {
   mailBox: (box: string, group: string) => key("mail", box, group),
   /** String: the route of a mail group (sender, recipient, relay, port) as JSON. */
   mailGroup: (group: string) => key("mailgroup", group),
+  /** String: what the mail of a box that bears a notice says; expires. */
+  notice: (box: string) => key("notice", box),
   /** String: the key authorization that answers one http-01 token. */
   challenge: (token: string) => key("challenge", token),
+  /** String: when a probe of the preflight last came back; expires. */
+  probePassed: key("preflight", "passed"),
   /** Set: the ports that responders have to listen on. */
   acmePorts: key("acmeports"),
   /** Hash: port → "ok" or why not, of one responder; expires with its heartbeat. */
@@ -51,6 +57,22 @@ export const keys = {
   accountStop: (account: string) => key("stop", account),
   /** String: GCRA state of one bucket, its theoretical arrival time. */
   bucket: (limit: string, account: string, subject: string) => key("bucket", limit, account, subject),
+  /** Sorted set: who holds a token of that bucket for an order in flight, by the moment at which that lapses. */
+  holds: (limit: string, account: string, subject: string) => key("holds", limit, account, subject),
+  /** Hash: "limit:account:subject" → emission, of the buckets in which one order holds a token. */
+  holding: (account: string, holder: string) => key("holding", account, holder),
+  /** Sorted set: who waits for that bucket, by priority and arrival. */
+  room: (limit: string, account: string, subject: string) => key("room", limit, account, subject),
+  /** Sorted set: "limit:account:subject" of an account's waiting rooms, by the moment of the next look. */
+  rooms: (account: string) => key("rooms", account),
+  /** String: counts the arrivals in waiting rooms. */
+  roomArrivals: key("roomarrivals"),
+  /** Hash: name → why and where a person may end it, of the names that the CA has paused for an account. */
+  pausedNames: (account: string) => key("pausednames", account),
+  /** Hash: the circuit breaker of an account: what failed, how often in a row, until when it is open. */
+  breaker: (account: string) => key("breaker", account),
+  /** Hash: how often in a row, and since when, the validation of a name has failed. */
+  failing: (account: string, name: string) => key("failing", account, name),
   /** Sorted set: validations asked for or failed, by time, of one account and name. */
   validations: (account: string, name: string) => key("validations", account, name),
   /** String: there while what the files hold has been put into this Redis. */
