@@ -4,6 +4,7 @@ import { createWriteStream } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { startGate } from "../test/support/gate.ts";
+import { type LimitedCa, type LimitedCaOptions, startLimitedCa } from "../test/support/limited-ca.ts";
 import { type Pebble, startPebble } from "../test/support/pebble.ts";
 import { type SmtpServer, startSmtp } from "../test/support/smtp.ts";
 import { freePort } from "../test/support/temp.ts";
@@ -14,6 +15,8 @@ export const PROJECT = dirname(dirname(fileURLToPath(import.meta.url)));
 /** A test CA with its DNS, and a mail catcher: what a certificate needs of the outside world, on this machine. */
 export interface Stage {
   pebble: Pebble;
+  /** What keeps the CA's rate limits, where they were asked for. */
+  limited?: LimitedCa;
   smtp: SmtpServer;
   /** Where the CA validates http-01. */
   acmePort: number;
@@ -28,6 +31,8 @@ export interface StageOptions {
   blocklist?: string[];
   /** Puts a gate before Pebble, which locks up under many orders at once (its fault alone: test code mends it). */
   gate: boolean;
+  /** Lets the CA keep Let's Encrypt's rate limits. They are kept in the gate, so there is one then. */
+  limits?: LimitedCaOptions;
   /** Seconds that the CA's certificates live. */
   validityPeriod?: number;
   env?: Record<string, string>;
@@ -42,12 +47,13 @@ export async function openStage(options: StageOptions): Promise<Stage> {
     ...(options.env ? { env: options.env } : {}),
     ...(options.validityPeriod ? { validityPeriod: options.validityPeriod } : {}),
   });
-  const gate = options.gate
-    ? await startGate({ upstream: pebble.directoryUrl, rootPath: pebble.rootPath })
-    : undefined;
+  const behind = { upstream: pebble.directoryUrl, rootPath: pebble.rootPath };
+  const limited = options.limits && (await startLimitedCa({ ...options.limits, ...behind }));
+  const gate = limited ?? (options.gate ? await startGate(behind) : undefined);
   const smtp = await startSmtp({});
   return {
     pebble,
+    ...(limited && { limited }),
     smtp,
     acmePort,
     env: {
@@ -55,6 +61,8 @@ export async function openStage(options: StageOptions): Promise<Stage> {
       CERTHERD_CA_ROOT: gate?.rootPath ?? pebble.rootPath,
       CERTHERD_LISTEN: `127.0.0.1:${await freePort()}`,
       CERTHERD_ACCOUNT_EMAIL: "ops@lb.example",
+      // Names are looked at before they are ordered only where that is what it is about.
+      CERTHERD_PREFLIGHT: "off",
     },
     requests: () => pebble.requests(),
     close: async () => {

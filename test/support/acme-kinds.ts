@@ -1,8 +1,11 @@
 /** Names for the kinds of requests Pebble serves, by the paths it gives them (2.4 to 2.10). */
 
+/** Where a HEAD gets a nonce. */
+export const NEW_NONCE_PATH = "/nonce-plz";
+
 const KINDS: readonly (readonly [prefix: string, kind: string])[] = [
   ["/dir", "directory"],
-  ["/nonce-plz", "newNonce"],
+  [NEW_NONCE_PATH, "newNonce"],
   ["/sign-me-up", "newAccount"],
   ["/my-account/", "account"],
   ["/order-plz", "newOrder"],

@@ -7,12 +7,13 @@
  */
 import { once } from "node:events";
 import { readFileSync, writeFileSync } from "node:fs";
-import type { IncomingMessage, ServerResponse } from "node:http";
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from "node:http";
 import { Agent, createServer, request as tlsRequest } from "node:https";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
-import { acmeKind, countRequest, type RequestCounts } from "./acme-kinds.ts";
+import { acmeKind, countRequest, NEW_NONCE_PATH, type RequestCounts } from "./acme-kinds.ts";
 import { makeServerCert } from "./certs.ts";
+import { readJws, type SeenJws } from "./jws.ts";
 import { freePort, removeDir, tempDir } from "./temp.ts";
 import { Turns } from "./turns.ts";
 
@@ -35,6 +36,25 @@ export interface GateOptions {
   watchdogMs?: number;
   /** Answers in Pebble's place where it returns something: the failures of a CA that Pebble never shows. */
   answer?: (kind: string) => Answer | undefined;
+  /** The same for what depends on the request. Comes before the request waits for its turn. */
+  before?: (exchange: Exchange) => Answer | undefined | Promise<Answer | undefined>;
+  /**
+   * What became of each request that `before` let through, before the client knows. No answer: Pebble gave none, or
+   * the client had hung up before its turn.
+   */
+  after?: (exchange: Exchange, answer: Answer | undefined) => void;
+}
+
+export interface Exchange {
+  readonly kind: string;
+  readonly method: string;
+  /** As the client asked for it, and as Pebble writes it in its answers. */
+  readonly url: string;
+  readonly body: Buffer;
+  /** Not verified; undefined where the body is none. */
+  readonly jws: SeenJws | undefined;
+  /** A fresh one of Pebble's, for an answer in its place. */
+  nonce(): Promise<string>;
 }
 
 export interface Gate {
@@ -77,22 +97,38 @@ export async function startGate(options: GateOptions): Promise<Gate> {
       fail(response, 504, `no answer to ${kind} in ${watchdogMs} ms`);
       watchdog.abort();
     }, watchdogMs);
-    let leave: (() => void) | undefined;
+    const ask: Ask = (...what) => forward(target, agent, watchdog.signal, ...what);
     try {
       // The whole body first, so that a slow client holds up nobody in its lane.
-      const body = await readAll(request);
-      const own = options.answer?.(kind);
+      const exchange = exchangeOf(kind, request, await readAll(request), ask);
+      const own = options.answer?.(kind) ?? (await options.before?.(exchange));
       if (own) return send(response, request, own);
-      const lane = LANES[kind];
-      if (lane !== undefined) leave = await turns.enter(lane);
-      // A client that hung up while it waited is not served, as if its request had been lost on the way.
-      if (response.destroyed || response.writableEnded) return;
-      send(response, request, await forward(target, agent, request, body, watchdog.signal));
+      const answer = await inTurn(exchange, request, response, ask);
+      if (answer) send(response, request, answer);
     } catch (error) {
       fail(response, 502, error instanceof Error ? error.message : String(error));
     } finally {
-      leave?.();
       clearTimeout(timer);
+    }
+  };
+
+  const inTurn = async (
+    exchange: Exchange,
+    request: IncomingMessage,
+    response: ServerResponse,
+    ask: Ask,
+  ): Promise<Answer | undefined> => {
+    const lane = LANES[exchange.kind];
+    const leave = lane === undefined ? undefined : await turns.enter(lane);
+    let answer: Answer | undefined;
+    try {
+      // A client that hung up while it waited is not served, as if its request had been lost on the way.
+      if (response.destroyed || response.writableEnded) return;
+      answer = await ask(exchange.method, request.url ?? "", request.headers, exchange.body);
+      return answer;
+    } finally {
+      leave?.();
+      options.after?.(exchange, answer);
     }
   };
 
@@ -119,6 +155,29 @@ export async function startGate(options: GateOptions): Promise<Gate> {
   };
 }
 
+function exchangeOf(kind: string, request: IncomingMessage, body: Buffer, ask: Ask): Exchange {
+  const { method = "GET", url = "", headers } = request;
+  let jws: SeenJws | undefined;
+  return {
+    kind,
+    method,
+    url: `https://${headers.host}${url}`,
+    body,
+    // Most callers never look at it.
+    get jws() {
+      jws ??= readJws(body);
+      return jws;
+    },
+    async nonce() {
+      // Pebble 2.10 refuses requests without a User-Agent.
+      const answer = await ask("HEAD", NEW_NONCE_PATH, { "user-agent": "certherd-gate" }, Buffer.alloc(0));
+      return headerOf(answer, "replay-nonce") ?? "";
+    },
+  };
+}
+
+type Ask = (method: string, path: string, headers: IncomingHttpHeaders, body: Buffer) => Promise<Answer>;
+
 /**
  * The client's Host goes along: Pebble builds its URLs from it, and checks the one that the client signed. If
  * the client hangs up now, the turn lasts until Pebble has answered, as its locks do.
@@ -126,19 +185,18 @@ export async function startGate(options: GateOptions): Promise<Gate> {
 async function forward(
   target: URL,
   agent: Agent,
-  request: IncomingMessage,
-  body: Buffer,
   signal: AbortSignal,
+  ...[method, path, requestHeaders, body]: Parameters<Ask>
 ): Promise<Answer> {
-  const { connection: _hop, "transfer-encoding": _coding, ...headers } = request.headers;
+  const { connection: _hop, "transfer-encoding": _coding, ...headers } = requestHeaders;
   const { hostname, port } = target;
   const upstream = tlsRequest({
     agent,
     hostname,
     port,
     signal,
-    method: request.method,
-    path: request.url,
+    method,
+    path,
     headers: { ...headers, ...(body.length > 0 && { "content-length": `${body.length}` }) },
   });
   upstream.end(body);
@@ -148,6 +206,12 @@ async function forward(
     rawHeaders: response.rawHeaders,
     body: await readAll(response),
   };
+}
+
+/** The first header of that name, which is given in lower case. */
+export function headerOf(answer: Answer, name: string): string | undefined {
+  const at = answer.rawHeaders.findIndex((each, index) => index % 2 === 0 && each.toLowerCase() === name);
+  return at < 0 ? undefined : answer.rawHeaders[at + 1];
 }
 
 async function readAll(stream: IncomingMessage): Promise<Buffer> {
