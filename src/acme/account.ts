@@ -27,7 +27,7 @@ export interface AccountKeeper {
 }
 
 /**
- * The session of this CA's account. An account that is on record is used as it is; else one is registered with the
+ * The session of this CA's account. `mayRegister` is asked before a new account is, and throws when that has to wait. An account that is on record is used as it is; else one is registered with the
  * key on disk, which for a key that the CA knows already finds the account again (RFC 8555 §7.3.1).
  */
 export async function openAccount(
@@ -35,11 +35,13 @@ export async function openAccount(
   keeper: AccountKeeper,
   generateKey: () => Promise<string>,
   now: number,
+  mayRegister: () => Promise<void> = async () => undefined,
 ): Promise<AcmeClientSession> {
   const keyPem = await keeper.key(ca.name, generateKey);
   const contact = ca.email ? [`mailto:${ca.email}`] : [];
   const known = await keeper.load(ca.name);
   const usable = known && known.directory === ca.directory && sameContact(known.contact, contact);
+  if (!usable) await mayRegister();
   const url = usable ? known.url : await register(ca, keyPem, contact, known);
   if (!usable)
     await keeper.save(ca.name, {

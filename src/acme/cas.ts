@@ -5,17 +5,35 @@ export interface KnownCa {
   directory: string;
   /** Whether newAccount is refused without external account binding (RFC 8555 §7.3.4). */
   needsEab: boolean;
+  /** The names by which CAA records allow it (RFC 8659 §4.2). */
+  caaIdentities: readonly string[];
 }
 
-/** Sources: letsencrypt.org/docs/acme-protocol-updates, zerossl.com/documentation/acme, pki.goog/faq. */
+/**
+ * Sources: letsencrypt.org/docs/acme-protocol-updates and /docs/caa, zerossl.com/documentation/acme (its certificates
+ * are Sectigo's), pki.goog/faq.
+ */
 export const KNOWN_CAS: Readonly<Record<string, KnownCa>> = {
-  letsencrypt: { directory: "https://acme-v02.api.letsencrypt.org/directory", needsEab: false },
+  letsencrypt: {
+    directory: "https://acme-v02.api.letsencrypt.org/directory",
+    needsEab: false,
+    caaIdentities: ["letsencrypt.org"],
+  },
   "letsencrypt-staging": {
     directory: "https://acme-staging-v02.api.letsencrypt.org/directory",
     needsEab: false,
+    caaIdentities: ["letsencrypt.org"],
   },
-  zerossl: { directory: "https://acme.zerossl.com/v2/DV90", needsEab: true },
-  google: { directory: "https://dv.acme-v02.api.pki.goog/directory", needsEab: true },
+  zerossl: {
+    directory: "https://acme.zerossl.com/v2/DV90",
+    needsEab: true,
+    caaIdentities: ["sectigo.com", "zerossl.com"],
+  },
+  google: {
+    directory: "https://dv.acme-v02.api.pki.goog/directory",
+    needsEab: true,
+    caaIdentities: ["pki.goog"],
+  },
 };
 
 /** The known CA with that directory, so that a URL in the configuration gets the limits of its name. */

@@ -10,6 +10,8 @@ export interface DirectoryFacts {
   latency: number;
   newOrder: boolean;
   externalAccountRequired: boolean;
+  /** The names by which CAA records allow it (RFC 8555 §7.1.1). */
+  caaIdentities: readonly string[];
 }
 
 const TIMEOUT = 10_000;
@@ -27,10 +29,20 @@ export async function readDirectory(ca: { directory: string; root?: string }): P
     latency: endedAt - startedAt,
     newOrder: typeof directory.newOrder === "string",
     externalAccountRequired: directory.meta?.externalAccountRequired === true,
+    caaIdentities: strings(directory.meta?.caaIdentities),
   };
 }
 
-function parse(body: string): { newOrder?: unknown; meta?: { externalAccountRequired?: unknown } } {
+function strings(value: unknown): string[] {
+  return Array.isArray(value) ? value.filter((item) => typeof item === "string") : [];
+}
+
+interface Document {
+  newOrder?: unknown;
+  meta?: { externalAccountRequired?: unknown; caaIdentities?: unknown };
+}
+
+function parse(body: string): Document {
   try {
     return JSON.parse(body);
   } catch {

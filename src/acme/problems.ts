@@ -72,8 +72,10 @@ function sentenceOf({ detail, type, subproblems = [] }: Problem): string {
  */
 export function problemError(problem: Problem, status = 0, retryAt?: number): AppError {
   const short = shortType(problem.type);
+  const paused = short === "rateLimited" && status === 429 && retryAt === undefined;
   return new AppError(sentenceOf(problem), {
-    code: short && status === 404 ? "not_found" : short ? codeOf(short) : `http_${status}`,
+    code: paused ? "paused_by_ca" : nameOf(short, status, retryAt),
+    url: paused ? /https:\/\/[^\s"<>]+/.exec(problem.detail)?.[0] : undefined,
     disposition: dispositionOf(short, status, retryAt),
     type: problem.type,
     retryAt,
@@ -81,9 +83,17 @@ export function problemError(problem: Problem, status = 0, retryAt?: number): Ap
   });
 }
 
+function nameOf(short: string, status: number, retryAt: number | undefined): string {
+  if (status === 503 && retryAt !== undefined) return "busy";
+  if (short && status === 404) return "not_found";
+  return short ? codeOf(short) : `http_${status}`;
+}
+
 function dispositionOf(short: string, status: number, retryAt: number | undefined): Disposition {
+  // Too many requests a second, or too much to do: the same request again, when the CA has said.
+  if (status === 503 && retryAt !== undefined) return "transient";
   if (short === "rateLimited") return retryAt === undefined ? "attention" : "limit";
-  if ((status === 429 || status === 503) && retryAt !== undefined) return "limit";
+  if (status === 429 && retryAt !== undefined) return "limit";
   // An order that the CA has forgotten: the next one is a new one.
   if (short && status === 404) return "retry";
   const known = DISPOSITIONS[short];

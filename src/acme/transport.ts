@@ -173,11 +173,22 @@ const REASONS: Readonly<Record<string, string>> = {
   UND_ERR_CONNECT_TIMEOUT: "no connection within 10 s",
 };
 
+/** Errors of a connection that was never made: the CA cannot have seen the request. */
+const NEVER_SENT: ReadonlySet<string> = new Set([
+  "ECONNREFUSED",
+  "EHOSTUNREACH",
+  "ENETUNREACH",
+  "ENOTFOUND",
+  "EAI_AGAIN",
+  "UND_ERR_CONNECT_TIMEOUT",
+]);
+
 function unreachable(url: string, error: unknown): AppError {
   const code = error instanceof Error && "code" in error ? String(error.code) : "";
   const reason = REASONS[code] ?? (error instanceof Error ? error.message : String(error));
   return new AppError(`The CA at ${new URL(url).host} cannot be reached: ${reason}.`, {
     code: "ca_unreachable",
+    unsent: NEVER_SENT.has(code),
     disposition: "transient",
     cause: error,
   });

@@ -46,9 +46,9 @@ export class InProcessWorkers implements Service {
     return this.#started.size > 0;
   }
 
-  async ensure(): Promise<void> {
+  async ensure(needed: readonly Role[] = NEEDED): Promise<void> {
     const alive = await this.#house.alive.roles(Date.now());
-    const missing = NEEDED.filter((role) => !alive.has(role) && !this.#started.has(role));
+    const missing = needed.filter((role) => !alive.has(role) && !this.#started.has(role));
     if (missing.length === 0) return;
     for (const role of missing) this.#started.add(role);
     const { startRoles } = await import("../runtime/up.ts");

@@ -4,7 +4,10 @@ import { configCommand } from "./commands/config.ts";
 import { doctorCommand } from "./commands/doctor.ts";
 import { importCommand } from "./commands/import.ts";
 import { issueCommand } from "./commands/issue.ts";
+import { limitsCommand } from "./commands/limits.ts";
 import { listCommand } from "./commands/list.ts";
+import { pauseCommand, resumeCommand } from "./commands/pause.ts";
+import { planCommand } from "./commands/plan.ts";
 import { retryCommand } from "./commands/retry.ts";
 import { showCommand } from "./commands/show.ts";
 import { upCommand } from "./commands/up.ts";
@@ -46,6 +49,7 @@ function buildProgram(io: Io, exit: (code: number) => void): Command {
       `
 Examples:
   certherd doctor                        is this host ready?
+  certherd plan domains.csv              when will all of it be done?
   certherd import domains.csv --wait     from CSV to certificates, with a progress bar
   certherd up                            run everything, for ever
   certherd list --status attention       what needs me?
@@ -54,9 +58,13 @@ Exit codes: 0 all well, 1 some certificates or rows failed, 2 usage or configura
   for (const add of [
     importCommand,
     issueCommand,
+    planCommand,
     listCommand,
     showCommand,
+    limitsCommand,
     retryCommand,
+    pauseCommand,
+    resumeCommand,
     doctorCommand,
     configCommand,
   ])

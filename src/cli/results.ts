@@ -10,14 +10,17 @@ const SHOWN = 50;
 export interface Tally {
   issued: number;
   failed: number;
+  /** Until somebody sets a record. They are none of ours to mend, and go on by themselves. */
+  customers: number;
   /** Still on their way. */
   open: number;
 }
 
 export async function tally(house: House, importId: string): Promise<Tally> {
-  const counts: Tally = { issued: 0, failed: 0, open: 0 };
+  const counts: Tally = { issued: 0, failed: 0, customers: 0, open: 0 };
   for await (const record of importRecords(house.imports, house.certificates, importId)) {
     if (record && isObtained(record)) counts.issued++;
+    else if (record?.status === "waiting" && record.reason === "customer") counts.customers++;
     else if (record && isSettled(record, false)) counts.failed++;
     else counts.open++;
   }
@@ -29,9 +32,15 @@ export async function printFailures(
   house: House,
   io: Io,
   importId: string,
-  { issued, failed, open }: Tally,
+  { issued, failed, customers, open }: Tally,
 ): Promise<void> {
-  print(io, `${issued} issued, ${failed} failed${open ? `, ${open} still on their way` : ""}.`);
+  const parts = [
+    `${issued} issued`,
+    ...(failed > 0 || customers === 0 ? [`${failed} failed`] : []),
+    ...(customers > 0 ? [`${customers} waiting for the customer`] : []),
+    ...(open > 0 ? [`${open} still on their way`] : []),
+  ];
+  print(io, `${parts.join(", ")}.`);
   const rows: string[][] = [];
   for await (const record of importRecords(house.imports, house.certificates, importId)) {
     if (!record || isObtained(record) || rows.length >= SHOWN) continue;
@@ -43,6 +52,6 @@ export async function printFailures(
     rows.push([record.spec.names[0] ?? "", next, record.detail ?? ""]);
   }
   if (rows.length > 0) print(io, `\n${table(["NAME", "NEXT", "WHY"], rows)}`);
-  if (failed + open > rows.length)
-    print(io, `… and ${failed + open - rows.length} more: certherd list --status attention`);
+  const left = failed + customers + open - rows.length;
+  if (left > 0) print(io, `… and ${left} more: certherd list --status attention`);
 }

@@ -1,9 +1,12 @@
 import { readFileSync } from "node:fs";
+import { isIP } from "node:net";
 import { hostname } from "node:os";
 import { isAbsolute, resolve } from "node:path";
 import { parse as parseYaml } from "yaml";
 import { caNameOf, KNOWN_CAS, knownCaOf } from "../acme/cas.ts";
 import { usageError } from "../core/errors.ts";
+import { BREAKER, type BreakerPolicy } from "../limits/breaker.ts";
+import { PATIENCE, type PatiencePolicy } from "../limits/patience.ts";
 import { type CaLimits, limitsOf } from "../limits/table.ts";
 import { choice, type Environment, processEnvironment, secret, variable } from "./environment.ts";
 import { type ConfigFile, configFile, describeFaults } from "./schema.ts";
@@ -18,6 +21,8 @@ export interface CaConfig {
   eab?: { kid: string; hmacKey: string };
   profile?: string;
   limits: CaLimits;
+  /** The names by which CAA records allow it; what its directory says is added. */
+  caaIdentities: readonly string[];
 }
 
 export interface ApiToken {
@@ -41,9 +46,20 @@ export interface Config {
   acmeListen: string;
   /** Delays between failed attempts, milliseconds; the last one repeats. */
   retry: readonly number[];
-  mail: { from?: string; notify: Notify };
+  /** `operator`: whom to tell what is not about one certificate; else whoever is told of the certificate in hand. */
+  mail: { from?: string; notify: Notify; operator?: { to: string; relay: string; port: number } };
   preflight: "require" | "warn" | "off";
+  /** When a name that does not lead here is looked at again. Milliseconds; as built in when left out. */
+  recheck: { every?: readonly number[]; giveUpAfter?: number };
   httpPort: number;
+  /** Resolvers for preflight, as `host:port`; the system's when empty. */
+  dns: readonly string[];
+  /** Addresses that names may point to, private ones too. */
+  vips: readonly string[];
+  /** Milliseconds; a name that would wait longer at a CA goes to the next one. Never when left out. */
+  spillAfter?: number;
+  breaker: BreakerPolicy;
+  patience: PatiencePolicy;
   /** VIP ports that have a termination; undefined when none is configured and any is accepted. */
   vipPorts?: ReadonlySet<number>;
   maxImportBytes: number;
@@ -60,7 +76,6 @@ export function loadConfig(env: Environment = processEnvironment()): Config {
   const file = readConfigFile(variable(env, "CERTHERD_CONFIG"));
   const redisUrl = secret(env, "REDIS_URL");
   const apiToken = secret(env, "CERTHERD_API_TOKEN");
-  const from = file.mail?.from;
   const ports = file.terminations && Object.keys(file.terminations).map(Number);
   return {
     home: resolve(variable(env, "CERTHERD_HOME") ?? "/var/lib/certherd"),
@@ -72,12 +87,54 @@ export function loadConfig(env: Environment = processEnvironment()): Config {
     tokens: (file.tokens ?? []).map((token) => ({ ...token, sha256: token.sha256.toLowerCase() })),
     acmeListen: variable(env, "CERTHERD_ACME_LISTEN") ?? file.acmeListen ?? "127.0.0.1",
     retry: file.retry ?? RETRY,
-    mail: { ...(from === undefined ? {} : { from }), notify: file.mail?.notify ?? "digest" },
+    mail: mailConfig(file),
     preflight: choice(env, "CERTHERD_PREFLIGHT", ["require", "warn", "off"], "require"),
+    recheck: defined({ every: file.preflight?.recheck, giveUpAfter: file.preflight?.giveUpAfter }),
     httpPort: portNumber("CERTHERD_HTTP_PORT", variable(env, "CERTHERD_HTTP_PORT") ?? "80"),
+    dns: resolvers(variable(env, "CERTHERD_DNS")),
+    vips: file.vips ?? [],
+    ...(file.spillAfter === undefined ? {} : { spillAfter: file.spillAfter }),
+    breaker: { ...BREAKER, ...defined(file.breaker ?? {}) },
+    patience: { ...PATIENCE, ...defined(file.patience ?? {}) },
     ...(ports === undefined ? {} : { vipPorts: new Set(ports) }),
     maxImportBytes: file.maxImportBytes ?? 100 * 1024 * 1024,
   };
+}
+
+/** Without the keys whose value is undefined, so that they do not stand over a default. */
+function defined<T extends object>(settings: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined)) as {
+    [K in keyof T]?: Exclude<T[K], undefined>;
+  };
+}
+
+function mailConfig({ mail }: ConfigFile): Config["mail"] {
+  const { from, operator, notify = "digest" } = mail ?? {};
+  return {
+    ...(from === undefined ? {} : { from }),
+    notify,
+    ...(operator === undefined
+      ? {}
+      : { operator: { to: operator.to, relay: operator.relay, port: operator.port ?? 25 } }),
+  };
+}
+
+/** "192.0.2.53, 192.0.2.54:5353, [2001:db8::53]:53" → one entry each, with its port. */
+function resolvers(text: string | undefined): string[] {
+  const parts = (text ?? "").split(",").map((part) => part.trim());
+  return parts
+    .filter((part) => part !== "")
+    .map((part) => {
+      const match = /^(?:\[([^\]]+)\]|([^:[\]]+))(?::(\d+))?$/.exec(part);
+      const host = match?.[1] ?? match?.[2] ?? (isIP(part) === 6 ? part : "");
+      const port = Number(match?.[3] ?? 53);
+      if (isIP(host) === 0 || port < 1 || port > 65_535)
+        throw usageError(
+          "config_invalid",
+          `CERTHERD_DNS holds "${part}"; give addresses of resolvers, as 192.0.2.53:53, with commas between them.`,
+        );
+      return isIP(host) === 6 ? `[${host}]:${port}` : `${host}:${port}`;
+    });
 }
 
 function readConfigFile(path: string | undefined): ConfigFile {
@@ -121,7 +178,8 @@ function caFromEnvironment(env: Environment, nameOrUrl: string): CaConfig {
     );
   }
   const name = caNameOf(directory);
-  return completeCa(env, { name, directory, limits: limitsOf(name) });
+  const caaIdentities = KNOWN_CAS[name]?.caaIdentities ?? [];
+  return completeCa(env, { name, directory, limits: limitsOf(name), caaIdentities });
 }
 
 function caFromFile(env: Environment, entry: NonNullable<ConfigFile["cas"]>[number]): CaConfig {
@@ -131,13 +189,19 @@ function caFromFile(env: Environment, entry: NonNullable<ConfigFile["cas"]>[numb
       "config_invalid",
       `The CA "${entry.name}" is not known by name; give its "directory" URL in cas.`,
     );
-  const overrides = Object.fromEntries(
-    Object.entries(entry.limits ?? {}).filter(([, limit]) => limit !== undefined),
+  const known = knownCaOf(directory);
+  const domains = Object.entries(entry.domains ?? {}).flatMap(([domain, { certificatesPerDomain }]) =>
+    certificatesPerDomain ? [[domain.toLowerCase(), certificatesPerDomain] as const] : [],
   );
   return completeCa(env, {
     name: entry.name,
     directory,
-    limits: limitsOf(knownCaOf(directory) ?? entry.name, overrides),
+    limits: limitsOf(known ?? entry.name, {
+      certificates: defined(entry.limits ?? {}),
+      domains: Object.fromEntries(domains),
+      ...(entry.renewalsExempt === undefined ? {} : { renewalsExempt: entry.renewalsExempt }),
+    }),
+    caaIdentities: entry.caaIdentities ?? KNOWN_CAS[known ?? entry.name]?.caaIdentities ?? [],
     ...(entry.root === undefined ? {} : { root: readPem(`root of the CA "${entry.name}"`, entry.root) }),
     ...(entry.email === undefined ? {} : { email: entry.email }),
     ...(entry.profile === undefined ? {} : { profile: entry.profile }),

@@ -13,6 +13,8 @@ const limit = z
   .transform(({ count, per }) => ({ count, period: per }));
 
 const certificateLimits = z.strictObject({
+  newRegistrations: limit.optional(),
+  consecutiveFailures: limit.optional(),
   newOrders: limit.optional(),
   certificatesPerDomain: limit.optional(),
   certificatesPerNameSet: limit.optional(),
@@ -30,6 +32,8 @@ const ca = z.strictObject({
   profile: z.string().optional(),
   limits: certificateLimits.optional(),
   domains: z.record(z.string(), certificateLimits.pick({ certificatesPerDomain: true })).optional(),
+  renewalsExempt: z.boolean().optional(),
+  caaIdentities: z.array(z.string().min(1)).optional(),
 });
 
 const termination = z.looseObject({ nodes: z.array(z.looseObject({ name: z.string() })) });
@@ -40,9 +44,31 @@ export const configFile = z.strictObject({
   spillAfter: duration.optional(),
   retry: z.array(duration).min(1).optional(),
   acmeListen: z.string().optional(),
-  vips: z.array(z.string()).optional(),
+  vips: z.array(z.union([z.ipv4(), z.ipv6()])).optional(),
   mail: z
-    .strictObject({ from: z.string().optional(), notify: z.enum(["each", "digest", "off"]).optional() })
+    .strictObject({
+      from: z.string().optional(),
+      notify: z.enum(["each", "digest", "off"]).optional(),
+      operator: z
+        .strictObject({
+          to: z.string(),
+          relay: z.string(),
+          port: z.number().int().min(1).max(65_535).optional(),
+        })
+        .optional(),
+    })
+    .optional(),
+  preflight: z
+    .strictObject({ recheck: z.array(duration).min(1).optional(), giveUpAfter: duration.optional() })
+    .optional(),
+  breaker: z
+    .strictObject({
+      after: z.number().int().positive().optional(),
+      probe: z.array(duration).min(1).optional(),
+    })
+    .optional(),
+  patience: z
+    .strictObject({ giveUpAfter: duration.optional(), failures: z.number().int().positive().optional() })
     .optional(),
   activeWhen: z.strictObject({ address: z.string() }).optional(),
   tokens: z

@@ -69,6 +69,14 @@ export interface IssuedLeaf {
   issuer: string;
   serial: string;
   renewAt: number;
+  /** When it was obtained, and what for: the CA counts by that. Missing in files of earlier versions. */
+  issuedAt?: number;
+  /** The CA, by its name in the configuration. */
+  ca?: string;
+  /** `namesKey` of its names. */
+  set?: string;
+  /** It took no token of new orders and registered domains, as it renewed one for the same names. */
+  exempt?: boolean;
 }
 
 /** Where a certificate stands. Changed only through the store, fenced by its generation. */
@@ -95,6 +103,10 @@ export interface CertificateRecord extends CertificateState {
   acceptedAt: number;
   /** The order of this generation at the CA, once there is one. */
   orderUrl?: string;
+  /** The CA that took over from the one that was asked first. */
+  account?: string;
+  /** When its names were last found to lead here, milliseconds since the epoch. */
+  checkedAt?: number;
   leaf?: IssuedLeaf;
 }
 
@@ -109,6 +121,16 @@ export function namesKey(names: readonly string[]): string {
     .update([...names].sort().join(","))
     .digest("base64url")
     .slice(0, 22);
+}
+
+/** The CA account that a certificate is ordered with. `fallback`: the first one of the configuration. */
+export function accountOf(record: Pick<CertificateRecord, "spec" | "account">, fallback: string): string {
+  return record.account ?? record.spec.ca ?? fallback;
+}
+
+/** Who holds places and tokens of an account's limits: one order of one certificate. */
+export function holderOf(record: Pick<CertificateRecord, "id" | "generation">): string {
+  return `${record.id}#${record.generation}`;
 }
 
 /** A certificate that `--wait` no longer waits for, and that no longer holds its import's digest open. */

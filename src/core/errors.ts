@@ -31,6 +31,10 @@ export interface ErrorDetails {
   retryAt?: number | undefined;
   /** The name that failed, as an A-label. */
   identifier?: string | undefined;
+  /** A page on which a person can end it. */
+  url?: string | undefined;
+  /** The request has certainly not reached the CA, so the CA has counted nothing. */
+  unsent?: boolean;
   cause?: unknown;
 }
 
@@ -41,6 +45,8 @@ export class AppError extends Error {
   readonly type: string | undefined;
   readonly retryAt: number | undefined;
   readonly identifier: string | undefined;
+  readonly url: string | undefined;
+  readonly unsent: boolean;
 
   constructor(message: string, details: ErrorDetails) {
     super(message, details.cause === undefined ? undefined : { cause: details.cause });
@@ -50,6 +56,8 @@ export class AppError extends Error {
     this.type = details.type;
     this.retryAt = details.retryAt;
     this.identifier = details.identifier;
+    this.url = details.url;
+    this.unsent = details.unsent ?? false;
   }
 }
 
@@ -59,6 +67,9 @@ export interface StoredError {
   type: string;
   detail: string;
   identifier?: string;
+  url?: string;
+  /** What the owner of the name has to set in DNS (or to remove, where there is no value to set). */
+  records?: { name: string; type: string; set?: string | undefined; today: string }[];
 }
 
 export function storedError(error: AppError): StoredError {
@@ -67,6 +78,7 @@ export function storedError(error: AppError): StoredError {
     type: error.type ?? `urn:certherd:error:${error.code}`,
     detail: error.message,
     ...(error.identifier === undefined ? {} : { identifier: error.identifier }),
+    ...(error.url === undefined ? {} : { url: error.url }),
   };
 }
 

@@ -16,6 +16,11 @@ export interface DigestBook {
   importEnded(importId: string): Promise<void>;
 }
 
+/** Chooses the CA account of each spec that leaves it open; undefined for the one it asks for, or the first. */
+export interface AccountChooser {
+  choose(specs: readonly CertificateSpec[]): Promise<readonly (string | undefined)[]>;
+}
+
 export interface EnqueuerDeps {
   certificates: CertificateStore;
   imports: ImportStore;
@@ -24,7 +29,10 @@ export interface EnqueuerDeps {
   clock: Clock;
   /** The account that a certificate without a CA of its own is ordered with. */
   defaultAccount: string;
+  accounts?: AccountChooser;
 }
+
+const WITHDRAWN_AT_ONCE = 100;
 
 /** The one way into the queue, for imports, single enqueues, retries, and what is found on disk at a start. */
 export class Enqueuer {
@@ -45,6 +53,8 @@ export class Enqueuer {
       force?: boolean;
       /** When each was asked for, where that was not now. */
       at?: readonly number[];
+      /** They renew certificates that are there: they need not stand in line. */
+      renewal?: boolean;
       beforeAdmission?: (accepted: Accepted[]) => Promise<void>;
     } = {},
   ): Promise<Accepted[]> {
@@ -58,26 +68,36 @@ export class Enqueuer {
       );
       await digests.address(importId, specs);
     }
-    const accepted = await certificates.accept(specs, { ...options, now: clock.now() });
+    const accounts = options.renewal ? [] : ((await this.#deps.accounts?.choose(specs)) ?? []);
+    const accepted = await certificates.accept(specs, { ...options, accounts, now: clock.now() });
     await options.beforeAdmission?.(accepted);
-    await this.#admit(accepted, specs);
+    await this.#admit(accepted, specs, accounts, options.renewal === true);
     return accepted;
   }
 
   /** Queues what has been accepted with a new generation. */
-  async #admit(accepted: readonly Accepted[], specs: readonly CertificateSpec[]): Promise<void> {
+  async #admit(
+    accepted: readonly Accepted[],
+    specs: readonly CertificateSpec[],
+    accounts: readonly (string | undefined)[],
+    renewal: boolean,
+  ): Promise<void> {
     const { producer, clock, defaultAccount } = this.#deps;
     const admissions = accepted.flatMap(({ id, generation, action }, index) => {
       const spec = specs[index];
       if (!spec || action === "updated" || action === "unchanged") return [];
-      return [{ id, generation, account: spec.ca ?? defaultAccount, priority: spec.priority, action }];
+      const account = accounts[index] ?? spec.ca ?? defaultAccount;
+      return [{ id, generation, account, priority: spec.priority, renewal, action }];
     });
-    // The next try of a failed one was planned for later, and is overtaken by this one.
-    const retried = admissions.filter(({ action }) => action === "retry");
-    await Promise.all(
-      retried.map((job) => producer.withdraw(job.account, { ...job, generation: job.generation - 1 })),
-    );
-    await producer.admit(admissions, clock.now());
+    // What was asked for before is overtaken by this: its next try was planned for later, or it waits for a limit.
+    const overtaken = admissions.filter(({ action, generation }) => action !== "new" && generation > 1);
+    for (let from = 0; from < overtaken.length; from += WITHDRAWN_AT_ONCE)
+      await Promise.all(
+        overtaken
+          .slice(from, from + WITHDRAWN_AT_ONCE)
+          .map((job) => producer.withdraw(job.account, { ...job, generation: job.generation - 1 })),
+      );
+    await producer.enqueue(admissions, clock.now());
   }
 
   /** What `enqueue` would do with each, without doing it. */

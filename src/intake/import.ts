@@ -1,5 +1,6 @@
 import { type CertificateSpec, certificateId, namesKey } from "../core/certificate.ts";
 import type { Clock } from "../core/clock.ts";
+import type { AcceptAction } from "../store/certificates.ts";
 import { FaultFile } from "../store/faults.ts";
 import type { ImportFiles, ImportJournal } from "../store/import-files.ts";
 import { newImportId } from "../store/import-files.ts";
@@ -29,6 +30,8 @@ export interface ImportRequest {
   /** For every row that names none of its own. */
   priority?: number;
   dryRun?: boolean;
+  /** In a dry run: what would be done with each row that is right. */
+  onForeseen?: (spec: CertificateSpec, action: AcceptAction) => void;
   /** Takes one bad row with all its faults, which are on record under the import's id in any case. */
   onRejected?: (row: RawRow, faults: readonly Fault[]) => Promise<void>;
 }
@@ -190,11 +193,15 @@ class ImportRun {
   }
 
   async #foresee(checked: readonly Checked[]): Promise<void> {
-    for (const action of await this.#deps.enqueuer.foresee(checked.map(({ spec }) => spec)))
+    const actions = await this.#deps.enqueuer.foresee(checked.map(({ spec }) => spec));
+    for (const [index, { spec }] of checked.entries()) {
+      const action = actions[index] ?? "new";
       this.#count(action);
+      this.#request.onForeseen?.(spec, action);
+    }
   }
 
-  #count(action: "new" | "reorder" | "retry" | "updated" | "unchanged"): void {
+  #count(action: AcceptAction): void {
     if (action === "updated" || action === "unchanged") this.counts.unchanged++;
     else this.counts.accepted++;
     if (action === "updated") this.counts.updated++;

@@ -1,4 +1,4 @@
-import { type CertificateRecord, certificateId, isRetriable } from "../core/certificate.ts";
+import { accountOf, type CertificateRecord, certificateId, isRetriable } from "../core/certificate.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Producer } from "../queue/producer.ts";
 import type { Accepted, CertificateStore } from "../store/certificates.ts";
@@ -8,6 +8,8 @@ import { type ImportCounts, type ImportStore, NO_COUNTS } from "../store/imports
 import type { Enqueuer } from "./enqueue.ts";
 
 const CHUNK = 1_000;
+/** Let's Encrypt's certificates begin an hour before they are made; files of earlier versions tell no more than that. */
+const BACKDATED = 3_600_000;
 /** Milliseconds after which an import that says nothing has lost its reader. */
 const ABANDONED = 60_000;
 
@@ -20,6 +22,8 @@ export interface RestoreDeps {
   producer: Producer;
   clock: Clock;
   defaultAccount: string;
+  /** Counts what certificates have taken of the CAs' limits, as far as that still counts. */
+  ledgers(): { add(record: CertificateRecord): void; write(): Promise<void> };
 }
 
 /**
@@ -28,40 +32,54 @@ export interface RestoreDeps {
  */
 export async function restoreFromFiles(deps: RestoreDeps): Promise<number> {
   let restored = 0;
-  let chunk: CertificateFile[] = [];
+  let chunk: CertificateRecord[] = [];
+  const ledgers = deps.ledgers();
   const flush = async (): Promise<void> => {
     restored += await restoreChunk(deps, chunk);
     chunk = [];
   };
-  for await (const file of deps.certificateFiles.all()) if (chunk.push(file) >= CHUNK) await flush();
+  for await (const file of deps.certificateFiles.all()) {
+    const record = toRecord(file);
+    ledgers.add(record);
+    if (chunk.push(record) >= CHUNK) await flush();
+  }
   await flush();
+  // Before anything is admitted: what follows goes by it.
+  await ledgers.write();
   for (const id of await deps.importFiles.ids()) await replayImport(deps, id);
   return restored;
 }
 
-async function restoreChunk(deps: RestoreDeps, files: readonly CertificateFile[]): Promise<number> {
-  const ids = files.map(({ name }) => certificateId(name));
-  const known = await deps.certificates.getMany(ids);
-  const missing = files.filter((_, index) => known[index] === undefined).map(toRecord);
+async function restoreChunk(deps: RestoreDeps, records: readonly CertificateRecord[]): Promise<number> {
+  const known = await deps.certificates.getMany(records.map(({ id }) => id));
+  const missing = records.filter((_, index) => known[index] === undefined);
   if (missing.length === 0) return 0;
   await deps.certificates.restore(missing);
-  const retries = missing.filter(({ status, reason }) => status === "waiting" && reason === "retry");
-  const admissions = retries.map(({ id, generation, spec, until }) => ({
-    id,
-    generation: generation,
-    account: spec.ca ?? deps.defaultAccount,
-    priority: spec.priority,
-    ...(until === undefined ? {} : { at: until }),
+  // What waited for a limit was never written down as settled; it is in the imports' journals.
+  const waiting = missing.filter(({ status }) => status === "waiting");
+  const admissions = waiting.map((record) => ({
+    id: record.id,
+    generation: record.generation,
+    account: accountOf(record, deps.defaultAccount),
+    priority: record.spec.priority,
+    renewal: record.leaf !== undefined,
+    ...(record.until === undefined ? {} : { at: record.until }),
   }));
-  await deps.producer.admit(admissions, deps.clock.now());
+  await deps.producer.enqueue(admissions, deps.clock.now());
   return missing.length;
 }
 
 /** A file of a failed attempt was written under the generation that failed; the next one is what is waited for. */
 function toRecord(file: CertificateFile): CertificateRecord {
-  const { version: _, name, provenance: __, ...rest } = file;
+  const { version: _, name, provenance, leaf, ...rest } = file;
   const next = rest.status === "waiting" ? 1 : 0;
-  return { ...rest, id: certificateId(name), generation: rest.generation + next };
+  const from = provenance && leaf ? { ca: provenance.ca, issuedAt: leaf.notBefore + BACKDATED } : {};
+  return {
+    ...rest,
+    id: certificateId(name),
+    generation: rest.generation + next,
+    ...(leaf ? { leaf: { ...from, ...leaf } } : {}),
+  };
 }
 
 /** Enqueues what an import accepted and what no certificate on disk has answered yet. */
@@ -164,16 +182,16 @@ export async function ensureJobs(deps: RestoreDeps): Promise<number> {
 }
 
 async function addMissing(deps: RestoreDeps, records: readonly CertificateRecord[]): Promise<number> {
-  const account = (record: CertificateRecord): string => record.spec.ca ?? deps.defaultAccount;
-  const jobs = records.map((record) => ({ ...record, account: account(record) }));
+  const jobs = records.map((record) => ({ ...record, account: accountOf(record, deps.defaultAccount) }));
   const without = await deps.producer.withoutJob(jobs);
-  const admissions = without.map(({ id, generation, account, spec, status, reason, until }) => ({
+  const admissions = without.map(({ id, generation, account, spec, leaf, status, reason, until }) => ({
     id,
     generation,
     account,
     priority: spec.priority,
+    renewal: leaf !== undefined,
     ...(status === "waiting" && reason !== "limit" && until !== undefined ? { at: until } : {}),
   }));
-  await deps.producer.admit(admissions, deps.clock.now());
+  await deps.producer.enqueue(admissions, deps.clock.now());
   return admissions.length;
 }

@@ -1,72 +1,142 @@
-import type { CertificateRecord } from "../core/certificate.ts";
+import { accountOf, type CertificateRecord, holderOf, isObtained } from "../core/certificate.ts";
 import { rfc3339 } from "../core/clock.ts";
+import { exemptionOf } from "../limits/buckets.ts";
 import type { Admission } from "../limits/ledger.ts";
 import { DONE, type Handler, type Outcome } from "../queue/consumer.ts";
 import type { CertificateJob } from "../queue/names.ts";
 import { fail } from "./failure.ts";
+import { pausedError, tooManyFailures, waitingFor } from "./limit-words.ts";
 import type { IssuanceDeps } from "./ports.ts";
+import { spilled } from "./spill.ts";
 
 /** Orders in flight at once, over all processes: enough to fill the CA's latency, few enough to use a token soon. */
 const ORDERS_IN_FLIGHT = 200;
 const HOLD_BACK = 100;
 const ONE_AT_A_TIME = 500;
+/** Milliseconds between two looks at a breaker that is open: it may be closed before the moment that it names. */
+const BREAKER_LOOK = 5_000;
+/** Milliseconds that one sleeps in a waiting room which nobody calls: longer than any bucket takes to fill. */
+const ASLEEP = 30 * 86_400_000;
 
 /**
  * Decides when a certificate may be ordered. One runs at a time over all processes, so that the order of priorities
- * is kept when tokens are few. A limit of the account holds the queue; one of a single name holds only that
- * certificate.
+ * is kept when tokens are few. A limit of the account holds the queue; one of a domain, a set or a name holds only the
+ * certificates that it is about.
+ *
+ * Renewals come through a queue of their own (`line` "renew"), which is never held.
  */
-export function admitHandler(deps: IssuanceDeps): Handler<CertificateJob> {
-  return async (job, { priority }) => {
+export function admitHandler(deps: IssuanceDeps, line: "admit" | "renew" = "admit"): Handler<CertificateJob> {
+  return async (job) => {
     const { account, certificates, producer, clock } = deps;
-    const [admission, orders] = await Promise.all([
-      account.ledger.admit(job.id, job.generation, holderOf(job)),
+    const [record, orders] = await Promise.all([
+      certificates.get(job.id),
       producer.orders(account.name, job.id),
     ]);
-    if (admission.kind === "drop") return DONE;
-    if (admission.kind === "early") return { kind: "later", at: clock.now() + ONE_AT_A_TIME };
-    if (admission.kind !== "ok") return await refused(deps, job, admission);
-    if (!orders.inFlight && orders.total < ORDERS_IN_FLIGHT) {
-      // It waits for nothing any more. The order's turn takes `waiting` for a failure of its own generation.
-      if (admission.waiting)
-        await certificates.transition(job.id, job.generation, { status: "queued" }, clock.now());
-      await producer.order(account.name, job, priority);
+    if (record && record.generation < job.generation)
+      return { kind: "later", at: clock.now() + ONE_AT_A_TIME };
+    if (!isWanted(record, job) || isDone(record) || !isHere(deps, record)) {
+      await account.ledger.release(holderOf(job));
       return DONE;
     }
-    if (admission.spent) await account.ledger.refundOrder();
     // An order of an earlier generation ends at its next step; this one begins after it.
     if (orders.inFlight) return { kind: "later", at: clock.now() + ONE_AT_A_TIME };
-    return { kind: "hold", ms: HOLD_BACK };
+    if (orders.total >= ORDERS_IN_FLIGHT) return pause(deps, line, HOLD_BACK);
+    const admission = await askLedger(deps, record);
+    if (admission.kind !== "ok") return await refused(deps, { job, record, line }, admission);
+    // It waits for nothing any more. The order's turn takes `waiting` for a failure of its own generation.
+    if (admission.waiting)
+      await certificates.transition(job.id, job.generation, { status: "queued" }, clock.now());
+    await producer.order(account.name, job, record.spec.priority);
+    return DONE;
   };
 }
 
-type Refusal = Exclude<Admission, { kind: "ok" | "drop" | "early" }>;
+/** A job that was added twice, as after a crash, comes too late. */
+export function isDone({ status }: CertificateRecord): boolean {
+  return status === "attention" || isObtained({ status });
+}
+
+/** Asks the ledger for all that an order of this certificate takes. */
+export async function askLedger(
+  { account, clock }: IssuanceDeps,
+  record: CertificateRecord,
+): Promise<Admission> {
+  const { id, generation, spec, leaf } = record;
+  const { ledger, name } = account;
+  return await ledger.admit({
+    id,
+    generation,
+    names: spec.names,
+    priority: spec.priority,
+    holder: holderOf(record),
+    exemption: exemptionOf(spec.names, leaf, name, ledger.limits, clock.now()),
+  });
+}
+
+interface Asking {
+  job: CertificateJob;
+  record: CertificateRecord;
+  line: "admit" | "renew";
+}
 
 async function refused(
   deps: IssuanceDeps,
-  job: CertificateJob,
-  refusal: Refusal,
+  { job, record, line }: Asking,
+  refusal: Exclude<Admission, { kind: "ok" }>,
 ): Promise<Outcome<CertificateJob>> {
-  const { account, certificates, clock, stops } = deps;
-  const record = await certificates.get(job.id);
-  if (!isWanted(record, job)) return DONE;
-  if (refusal.kind === "stopped") {
-    const reason = await stops.reason(account.name);
-    // Lifted in between: the next look will tell.
-    return reason ? await fail(deps, record, reason) : { kind: "later", at: clock.now() };
+  const { account, clock, stops } = deps;
+  const now = clock.now();
+  switch (refusal.kind) {
+    case "drop":
+      await account.ledger.release(holderOf(job));
+      return DONE;
+    case "early":
+      return { kind: "later", at: now + ONE_AT_A_TIME };
+    case "stopped": {
+      const reason = await stops.reason(account.name);
+      // Lifted in between: the next look will tell.
+      if (!reason) return { kind: "later", at: now };
+      if (await spilled(deps, record, reason.message)) return DONE;
+      return await fail(deps, record, reason);
+    }
+    case "paused": {
+      const why = await account.ledger.pauseOf(refusal.name);
+      return why ? await fail(deps, record, pausedError(refusal.name, why)) : { kind: "later", at: now };
+    }
+    case "broken": {
+      const broken = await account.breaker.state();
+      if (broken?.scope === "ca" && (await spilled(deps, record, broken.detail))) return DONE;
+      return pause(deps, line, Math.min(refusal.wait, BREAKER_LOOK));
+    }
+    case "orders":
+      if (line === "renew") {
+        // The exemption has lapsed meanwhile: it stands in line like any other.
+        await deps.producer.admit(
+          [{ ...job, renewal: false, account: account.name, priority: record.spec.priority }],
+          now,
+        );
+        return DONE;
+      }
+      await waitForLimit(deps, record, now + refusal.wait, waitingFor(refusal, account.name, now));
+      return { kind: "hold", ms: refusal.wait };
+    case "name": {
+      const until = now + refusal.wait;
+      await waitForLimit(deps, record, until, tooManyFailures(refusal.name, account.name, until));
+      return { kind: "later", at: until };
+    }
+    case "room": {
+      const { after } = deps.spill;
+      const sentence = waitingFor(refusal, account.name, now);
+      if (after !== undefined && refusal.wait > after && (await spilled(deps, record, sentence))) return DONE;
+      await waitForLimit(deps, record, now + refusal.wait, sentence);
+      // Asleep until the room calls it; one that is called before it sleeps is called again.
+      return { kind: "later", at: now + ASLEEP };
+    }
   }
-  const until = clock.now() + refusal.wait;
-  if (refusal.kind === "orders") {
-    await waitForLimit(
-      deps,
-      record,
-      until,
-      `${account.name} allows no more new orders until ${rfc3339(until)}.`,
-    );
-    return { kind: "hold", ms: refusal.wait };
-  }
-  await waitForLimit(deps, record, until, tooManyFailures(refusal.name, account.name, until));
-  return { kind: "later", at: until };
+}
+
+function pause({ clock }: IssuanceDeps, line: "admit" | "renew", ms: number): Outcome<CertificateJob> {
+  return line === "admit" ? { kind: "hold", ms } : { kind: "later", at: clock.now() + ms };
 }
 
 /** Work of a generation that was overtaken, or of a certificate that somebody has paused or removed, is dropped. */
@@ -78,9 +148,9 @@ export function isWanted(
   return record.status !== "paused" && record.status !== "removed";
 }
 
-/** Why a name waits that has failed too often, in a sentence. */
-export function tooManyFailures(name: string, ca: string, until: number): string {
-  return `${name} has failed as often as ${ca} allows; it is asked again after ${rfc3339(until)}.`;
+/** Another CA may have taken it over. */
+function isHere({ account }: IssuanceDeps, record: CertificateRecord): boolean {
+  return accountOf(record, account.name) === account.name;
 }
 
 async function waitForLimit(
@@ -94,7 +164,21 @@ async function waitForLimit(
   await deps.certificates.transition(record.id, record.generation, { ...change, ...event }, deps.clock.now());
 }
 
-/** Who holds a place in the window of validations: one order of one certificate. */
-export function holderOf(record: Pick<CertificateRecord, "id" | "generation">): string {
-  return `${record.id}#${record.generation}`;
+/** Back to admission, with nothing in hand: what it needs is not there any more. */
+export async function backToAdmission(
+  deps: IssuanceDeps,
+  record: CertificateRecord,
+  job: CertificateJob,
+  at?: number,
+): Promise<void> {
+  const { account, producer, clock } = deps;
+  await account.ledger.release(holderOf(record));
+  const { id, generation, renewal } = job;
+  const admission = { id, generation, account: account.name, priority: record.spec.priority };
+  await producer.admit(
+    [{ ...admission, ...(renewal ? { renewal } : {}), ...(at === undefined ? {} : { at }) }],
+    clock.now(),
+  );
+  if (at !== undefined)
+    await waitForLimit(deps, record, at, `${account.name} lets it be ordered after ${rfc3339(at)}.`);
 }

@@ -1,6 +1,7 @@
 import type { Authorization, Challenge, Order } from "../acme/session.ts";
+import { holderOf } from "../core/certificate.ts";
 import { AppError } from "../core/errors.ts";
-import { holderOf, tooManyFailures } from "./admit.ts";
+import { tooManyFailures } from "./limit-words.ts";
 import type { Turn } from "./ports.ts";
 
 /** The window of a name's failures is full; the order itself is as good as before. */
@@ -68,7 +69,9 @@ async function holdPlaces({ deps, record }: Turn, names: readonly string[]): Pro
 
 /** All names are authorized: the places taken for failures are free again, the answers no longer needed. */
 export async function validationsDone({ deps, record }: Turn): Promise<void> {
-  await deps.account.ledger.validationsPassed(holderOf(record), record.spec.names);
+  const { ledger, breaker, name } = deps.account;
+  await ledger.validationsPassed(holderOf(record), record.spec.names);
+  if (await breaker.passed("validation")) deps.tell(`Orders from ${name} go on: a validation has passed.`);
 }
 
 /**

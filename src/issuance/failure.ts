@@ -1,10 +1,11 @@
-import type { CertificateRecord } from "../core/certificate.ts";
+import { type CertificateRecord, holderOf } from "../core/certificate.ts";
 import { rfc3339 } from "../core/clock.ts";
 import { type AppError, storedError } from "../core/errors.ts";
+import { exhaustedPatience } from "../limits/patience.ts";
 import { DONE } from "../queue/consumer.ts";
 import { queueAction } from "../queue/mapping.ts";
 import type { Transition } from "../store/certificates.ts";
-import { certificateFile } from "../store/files.ts";
+import { settle } from "../store/settlement.ts";
 import type { IssuanceDeps } from "./ports.ts";
 
 export type Settled = { kind: "done" } | { kind: "later"; at: number };
@@ -32,7 +33,7 @@ export async function fail(
       if (action.waiting) await showWaiting(deps, record, error, action.at);
       return { kind: "later", at: action.at };
     case "reorder":
-      await reorder(deps, record, error, action);
+      await reorderOrGiveUp(deps, record, error, action);
       return DONE;
     case "stopAccount":
       await deps.stops.stop(deps.account.name, error);
@@ -42,6 +43,21 @@ export async function fail(
       await stop(deps, record, error, action.reason);
       return DONE;
   }
+}
+
+type Reorder = { at: number; reason: "retry" | "limit"; countsAsAttempt: boolean };
+
+async function reorderOrGiveUp(
+  deps: IssuanceDeps,
+  record: CertificateRecord,
+  error: AppError,
+  action: Reorder,
+): Promise<void> {
+  const { ledger } = deps.account;
+  const streak = action.countsAsAttempt ? await ledger.streak(record.spec.names) : undefined;
+  const end = exhaustedPatience(streak, error, deps.patience, deps.clock.now());
+  if (end) await stop(deps, record, end, "person");
+  else await reorder(deps, record, error, action);
 }
 
 async function showWaiting(
@@ -66,7 +82,7 @@ async function reorder(
   deps: IssuanceDeps,
   record: CertificateRecord,
   error: AppError,
-  action: { at: number; reason: "retry" | "limit"; countsAsAttempt: boolean },
+  action: Reorder,
 ): Promise<void> {
   const change: Transition = {
     status: "waiting",
@@ -91,6 +107,7 @@ async function reorder(
  */
 export async function askAgain(deps: IssuanceDeps, record: CertificateRecord, at: number): Promise<void> {
   const { id, spec, generation } = record;
+  await deps.account.ledger.release(holderOf(record));
   await deps.files.discardPending(id);
   const admission = {
     id,
@@ -98,8 +115,10 @@ export async function askAgain(deps: IssuanceDeps, record: CertificateRecord, at
     account: deps.account.name,
     priority: spec.priority,
     at,
+    // What can be renewed for nothing need not stand in line; admission knows for sure.
+    renewal: record.leaf !== undefined,
   };
-  await deps.producer.admit([admission], deps.clock.now());
+  await deps.producer.enqueue([admission], deps.clock.now());
   await deps.certificates.nextGeneration(id, generation);
 }
 
@@ -117,29 +136,10 @@ async function stop(
     error: storedError(error),
     event: { what: "failed", detail: error.message },
   };
+  await deps.account.ledger.release(holderOf(record));
   if (!(await settle(deps, record, change))) return;
   logFailure(deps, record, error);
   await deps.files.discardPending(record.id);
-}
-
-/** To disk, then to the index, then to whoever waits for it. False when a newer generation has taken over. */
-export async function settle(
-  deps: IssuanceDeps,
-  record: CertificateRecord,
-  change: Transition,
-): Promise<boolean> {
-  const { event: _, ...state } = change;
-  const { reason: __, detail: ___, until: ____, error: _____, ...kept } = record;
-  const settled: CertificateRecord = { ...kept, ...state };
-  if (change.reason !== "limit" && change.leaf === undefined) {
-    const before = await deps.files.read(record.id);
-    await deps.files.saveState(record.id, certificateFile(settled, before?.provenance));
-  }
-  const result = await deps.certificates.transition(record.id, record.generation, change, deps.clock.now());
-  if (!result.ok) return false;
-  if (change.reason !== "limit") await deps.listener.settled(settled, { awaited: result.awaited });
-  for (const importId of result.ended) await deps.listener.importEnded(importId);
-  return true;
 }
 
 function logFailure(deps: IssuanceDeps, record: CertificateRecord, error: AppError): void {

@@ -1,10 +1,12 @@
-import type { AcmeSession, Order } from "../acme/session.ts";
-import type { CertificateRecord } from "../core/certificate.ts";
+import type { Order } from "../acme/session.ts";
+import { type CertificateRecord, holderOf, namesKey } from "../core/certificate.ts";
 import { AppError, asAppError } from "../core/errors.ts";
+import { refusalOf } from "../limits/refusals.ts";
 import { DONE, type Handler, type Outcome } from "../queue/consumer.ts";
 import type { OrderJob } from "../queue/names.ts";
-import { isWanted } from "./admit.ts";
+import { askLedger, backToAdmission, isDone, isWanted } from "./admit.ts";
 import { answerChallenges, NO_ROOM, orderFailure, validationsDone } from "./authorize.ts";
+import { countFailure } from "./break.ts";
 import { askAgain, fail } from "./failure.ts";
 import { pollAt } from "./polling.ts";
 import type { IssuanceDeps, Turn } from "./ports.ts";
@@ -18,21 +20,27 @@ import { finalize, save } from "./save.ts";
 export function orderHandler(deps: IssuanceDeps): Handler<OrderJob> {
   return async (job, context) => {
     const record = await deps.certificates.get(job.id);
-    if (!isWanted(record, job) || record.status === "issued" || record.status === "attention") return DONE;
+    if (!isWanted(record, job) || isDone(record)) {
+      await deps.account.ledger.release(holderOf(job));
+      return DONE;
+    }
     if (record.status === "waiting" && record.reason === "retry") {
       // Failed, and then the process died before it had asked for the next try.
       await askAgain(deps, record, record.until ?? deps.clock.now());
       return DONE;
     }
-    let session: AcmeSession | undefined;
+    let turn: Turn | undefined;
     try {
-      session = await deps.account.session();
-      return await takeTurn({ deps, session, record, job, context });
+      const session = await deps.account.session();
+      turn = { deps, session, record, job, context };
+      return await takeTurn(turn);
     } catch (thrown) {
       const error = asAppError(thrown);
-      if (error.code === "account_does_not_exist" && session && (await deps.account.renewSession(session)))
-        return { kind: "later", at: deps.clock.now(), data: job };
-      return await failed(deps, record, job, error);
+      // The turn's own, as it says whether an order was sent.
+      const last = turn?.job ?? job;
+      if (error.code === "account_does_not_exist" && turn && (await deps.account.renewSession(turn.session)))
+        return { kind: "later", at: deps.clock.now(), data: { ...last, sent: false } };
+      return await failed(deps, record, last, error);
     }
   };
 }
@@ -68,22 +76,39 @@ async function takeTurn(turn: Turn): Promise<Outcome<OrderJob>> {
 }
 
 /** The order of this generation as the CA has it now: the one on record, or a new one. */
-async function currentOrder({ deps, session, record }: Turn): Promise<Order | undefined> {
-  const { certificates, files, account } = deps;
+async function currentOrder(turn: Turn): Promise<Order | undefined> {
+  const { deps, session, record } = turn;
+  const { certificates } = deps;
   const { id, generation } = record;
   if (record.orderUrl !== undefined && (await isOurs(deps, record.orderUrl, id)))
     return await session.getOrder(record.orderUrl);
   if (record.orderUrl !== undefined) await certificates.dropOrder(id, generation, record.orderUrl);
+  return await newOrder(turn);
+}
+
+/** Undefined when the certificate has gone back to an earlier stage, or another worker has it. */
+async function newOrder(turn: Turn): Promise<Order | undefined> {
+  const { deps, session, record, context } = turn;
+  const { certificates, files, account, producer, clock } = deps;
+  const { id, generation } = record;
   // Before anything is ordered: an order that nobody can answer for would be lost.
   await deps.responders.ready(record.spec.acmePort);
-  await certificates.transition(
-    id,
-    generation,
-    { status: "ordering", event: { what: "ordering" } },
-    deps.clock.now(),
-  );
+  if (!(await deps.leadsHere(record))) {
+    await account.ledger.release(holderOf(record));
+    const { renewal = false } = turn.job;
+    const again = { id, generation, renewal, account: account.name, priority: record.spec.priority };
+    await producer.enqueue([again], clock.now());
+    return undefined;
+  }
+  if (!(await hasTokens(turn))) return undefined;
+  const change = { status: "ordering", event: { what: "ordering" } } as const;
+  await certificates.transition(id, generation, change, clock.now());
+  turn.job = { ...turn.job, sent: true };
+  await context.save(turn.job);
   const profile = record.spec.profile ?? account.profile;
   const order = await session.newOrder(record.spec.names, profile === undefined ? {} : { profile });
+  await account.ledger.ordered(holderOf(record));
+  if (await account.breaker.passed("ca")) deps.tell(`Orders from ${account.name} go on: it answers again.`);
   const url = await certificates.claimOrder(id, generation, order.url);
   if (url === undefined) return undefined;
   // Another worker was quicker, as can happen when this one was thought dead: that order stands, with its key.
@@ -91,6 +116,18 @@ async function currentOrder({ deps, session, record }: Turn): Promise<Order | un
   await files.discardPending(id);
   await files.savePendingOrder(id, { generation, orderUrl: url, ca: account.name });
   return order;
+}
+
+/**
+ * Admission has taken the tokens; since then a 429 may have told that there are fewer, or a request may have been lost
+ * on its way, which the CA may have counted. False when the certificate has gone back to wait for them.
+ */
+async function hasTokens({ deps, record, job }: Turn): Promise<boolean> {
+  if (job.sent) await deps.account.ledger.ordered(holderOf(record));
+  const admission = await askLedger(deps, record);
+  if (admission.kind === "ok") return true;
+  if (admission.kind !== "drop") await backToAdmission(deps, record, job);
+  return false;
 }
 
 /** An order begun at another CA, before the configuration was changed, cannot be gone on with here. */
@@ -121,15 +158,65 @@ async function failed(
     await deps.files.discardPending(record.id);
     return { kind: "later", at: deps.clock.now(), data: { ...job, rekeyed: true } };
   }
-  if (error.disposition === "limit" || error.disposition === "node") {
-    // The record is of the turn's beginning; the order may have been made since.
-    const ordered = (await deps.certificates.get(record.id))?.orderUrl !== undefined;
-    if (ordered && error.disposition === "limit") return await waitForRoom(deps, record, job, error);
-    if (!ordered) await squareAccounts(deps, error);
+  // The record is of the turn's beginning; the order may have been made since.
+  const ordered = (await deps.certificates.get(record.id))?.orderUrl !== undefined;
+  if (error.disposition === "limit") {
+    if (ordered) return await waitForRoom(deps, record, job, error);
+    await refusedByCa(deps, record, job, error);
+    return DONE;
   }
-  const outcome = await fail(deps, record, await excused(deps, job, error), job.transient);
-  if (outcome.kind === "later") return { ...outcome, data: { ...job, transient: (job.transient ?? 0) + 1 } };
-  return outcome;
+  if (error.code === "paused_by_ca") await parkNames(deps, record, error);
+  const known = await excused(deps, job, error);
+  if (known === error) await countFailure(deps, record, error);
+  const outcome = await fail(deps, record, known, job.transient);
+  if (outcome.kind !== "later") return outcome;
+  // The CA gives back what an order took that it has refused.
+  const sent = job.sent === true && !ordered && error.code === "ca_unreachable" && !error.unsent;
+  return { ...outcome, data: { ...job, sent, transient: (job.transient ?? 0) + 1 } };
+}
+
+/** The CA counts more than we do, as another client may have used the account: our count is set right. */
+async function refusedByCa(
+  deps: IssuanceDeps,
+  record: CertificateRecord,
+  job: OrderJob,
+  error: AppError,
+): Promise<void> {
+  const { account, clock } = deps;
+  const { limit, subject } = refusalOf(error.message);
+  const at = error.retryAt ?? clock.now();
+  switch (limit) {
+    case "newOrders":
+    case "certificatesPerDomain":
+      await account.ledger.exhausted(limit, subject, at - clock.now());
+      return await backToAdmission(deps, record, job);
+    case "certificatesPerNameSet":
+      await account.ledger.exhausted(limit, namesKey(record.spec.names), at - clock.now());
+      return await backToAdmission(deps, record, job);
+    case "newRegistrations":
+    case "failedAuthorizations":
+    case "consecutiveFailures":
+      // Not of the order's buckets: it stands in line again when the CA has said.
+      return await backToAdmission(deps, record, job, at);
+  }
+}
+
+/** What the CA has paused is not asked for by any other certificate either. */
+async function parkNames(
+  { account }: IssuanceDeps,
+  { spec }: CertificateRecord,
+  error: AppError,
+): Promise<void> {
+  const words = error.message.toLowerCase();
+  const named = spec.names.filter((name) =>
+    new RegExp(`(?<![\\w.-])${literally(name)}(?![\\w-])`).test(words),
+  );
+  const { message: detail, url } = error;
+  await account.ledger.pause(named.length > 0 ? named : spec.names, { detail, ...(url ? { url } : {}) });
+}
+
+function literally(name: string): string {
+  return name.replace(/[.*]/g, "\\$&");
 }
 
 /**
@@ -156,13 +243,6 @@ async function excused(
   });
 }
 
-/** No order was made: its token is given back, or the CA has said how long there is none. */
-async function squareAccounts({ account, clock }: IssuanceDeps, error: AppError): Promise<void> {
-  if (error.disposition === "node") await account.ledger.refundOrder();
-  else if (error.retryAt !== undefined && !OF_ONE_NAME.test(error.message))
-    await account.ledger.ordersExhausted(error.retryAt - clock.now());
-}
-
 /** The order has been paid for and is good for days: it waits, where a new one would cost another token. */
 async function waitForRoom(
   deps: IssuanceDeps,
@@ -180,9 +260,6 @@ async function waitForRoom(
 
 /** Milliseconds until an interrupted validation is tried again. */
 const INTERRUPTED = 2_000;
-
-/** Limits that hold up one name and no other certificate (boulder, ratelimits/limiter.go, Decision.Result). */
-const OF_ONE_NAME = /too many (?:certificates|failed authorizations)/i;
 
 /** A key that was drawn badly, or one the CA has seen leaked: a new one is worth one try. */
 function isKeyFault(error: AppError): boolean {

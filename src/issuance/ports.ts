@@ -1,20 +1,14 @@
 import type { AcmeSession } from "../acme/session.ts";
 import type { CertificateRecord } from "../core/certificate.ts";
-import type { Clock } from "../core/clock.ts";
 import type { AppError } from "../core/errors.ts";
+import type { Breaker } from "../limits/breaker.ts";
 import type { Ledger } from "../limits/ledger.ts";
+import type { PatiencePolicy } from "../limits/patience.ts";
 import type { JobContext } from "../queue/consumer.ts";
 import type { OrderJob } from "../queue/names.ts";
 import type { Producer } from "../queue/producer.ts";
-import type { CertificateStore } from "../store/certificates.ts";
 import type { Challenges } from "../store/challenges.ts";
-import type { CertificateFiles } from "../store/files.ts";
-
-/** Who is told when a certificate settles, or the last one of an import. */
-export interface SettlementListener {
-  settled(record: CertificateRecord, info: { awaited: boolean }): Promise<void>;
-  importEnded(importId: string): Promise<void>;
-}
+import type { SettlementDeps } from "../store/settlement.ts";
 
 /** One CA's account: its session, which may have to be registered first, and what it may spend. */
 export interface Account {
@@ -23,6 +17,7 @@ export interface Account {
   directory: string;
   profile?: string | undefined;
   ledger: Ledger;
+  breaker: Breaker;
   session(): Promise<AcmeSession>;
   /**
    * The CA does not know the account of this session any more: the next session registers it again, once. False when
@@ -45,20 +40,30 @@ export interface ResponderDirectory {
   begunSince(at: number): Promise<boolean>;
 }
 
-export interface IssuanceDeps {
+/** The CA that takes over from one at which a certificate would wait too long. */
+export interface Spill {
+  /** Milliseconds; nothing spills when undefined. */
+  after: number | undefined;
+  /** The next CA in the order of preference; undefined for the last, and for a certificate that names its CA. */
+  next(record: CertificateRecord, account: string): string | undefined;
+}
+
+export interface IssuanceDeps extends SettlementDeps {
   account: Account;
   stops: AccountStops;
   responders: ResponderDirectory;
   challenges: Challenges;
-  certificates: CertificateStore;
-  files: CertificateFiles;
   producer: Producer;
-  listener: SettlementListener;
-  clock: Clock;
+  spill: Spill;
+  /** Whether its names still lead here, where that was looked at before. */
+  leadsHere(record: CertificateRecord): Promise<boolean>;
   /** Delays after failed attempts, milliseconds. */
   retry: readonly number[];
+  patience: PatiencePolicy;
   /** A line for the log that a person greps. */
   tell: (line: string) => void;
+  /** Something that the operator has to know of at once, once. */
+  warn(record: CertificateRecord, subject: string, detail: string): Promise<void>;
 }
 
 /** What one turn of an order works with. */

@@ -1,12 +1,13 @@
 import type { Order } from "../acme/session.ts";
-import type { CertificateRecord, IssuedLeaf } from "../core/certificate.ts";
+import { type CertificateRecord, holderOf, type IssuedLeaf, namesKey } from "../core/certificate.ts";
 import { rfc3339 } from "../core/clock.ts";
 import { AppError } from "../core/errors.ts";
+import { exemptionOf } from "../limits/buckets.ts";
 import { checkChain } from "../pki/chain.ts";
 import { createCsr } from "../pki/csr.ts";
 import { generateKey } from "../pki/keys.ts";
 import { certificateFile } from "../store/files.ts";
-import { settle } from "./failure.ts";
+import { settle } from "../store/settlement.ts";
 import type { Turn } from "./ports.ts";
 
 /** Asks for the certificate (RFC 8555 §7.4). Its key is on disk before, as the CA certifies it from then on. */
@@ -22,6 +23,8 @@ export async function save(turn: Turn, order: Order): Promise<void> {
   const { deps, record } = turn;
   const key = await deps.files.existingPendingKey(record.id);
   const leaf = key === undefined ? await savedBefore(turn, order) : await saveNew(turn, order, key);
+  // Before the index says so, as nobody comes back to it afterwards.
+  await deps.account.ledger.issued(holderOf(record));
   const detail = `serial ${leaf.serial}, from ${leaf.issuer}, until ${rfc3339(leaf.notAfter)}`;
   const change = { status: "issued", attempts: 0, leaf, event: { what: "issued", detail } } as const;
   if (await settle(deps, record, change))
@@ -40,11 +43,22 @@ async function savedBefore({ deps, record }: Turn, order: Order): Promise<Issued
 }
 
 async function saveNew({ deps, session, record }: Turn, order: Order, key: string): Promise<IssuedLeaf> {
-  const chain = checkChain(await session.certificate(order), key, record.spec.names, deps.clock.now());
+  const { account, clock } = deps;
+  const { names } = record.spec;
+  const now = clock.now();
+  const chain = checkChain(await session.certificate(order), key, names, now);
+  const exempt = exemptionOf(names, record.leaf, account.name, account.ledger.limits, now) !== "none";
+  const leaf = {
+    ...chain.leaf,
+    issuedAt: now,
+    ca: account.name,
+    set: namesKey(names),
+    ...(exempt ? { exempt } : {}),
+  };
   const { orderUrl: _, reason: __, detail: ___, until: ____, error: _____, ...kept } = record;
-  const issued: CertificateRecord = { ...kept, status: "issued", attempts: 0, leaf: chain.leaf };
-  const provenance = { ca: deps.account.name, directory: deps.account.directory, orderUrl: order.url };
+  const issued: CertificateRecord = { ...kept, status: "issued", attempts: 0, leaf };
+  const provenance = { ca: account.name, directory: account.directory, orderUrl: order.url };
   const file = certificateFile(issued, provenance);
   await deps.files.commit(record.id, { leafPem: chain.leafPem, issuersPem: chain.issuersPem, file });
-  return chain.leaf;
+  return leaf;
 }

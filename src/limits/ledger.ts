@@ -1,15 +1,11 @@
 import type { Redis } from "ioredis";
 import { keys } from "../store/keys.ts";
-import { emission } from "./gcra.ts";
-import {
-  admitScript,
-  exhaustScript,
-  failedScript,
-  refundScript,
-  takeScript,
-  validationScript,
-} from "./scripts.ts";
-import type { CaLimits, Limit } from "./table.ts";
+import { execAll } from "../store/script.ts";
+import { admitScript } from "./admission-script.ts";
+import { type Bucket, bucketOf, bucketsOf, type Exemption } from "./buckets.ts";
+import { exhaustScript, settleScript, takeScript } from "./scripts.ts";
+import type { CaLimits, OrderLimit } from "./table.ts";
+import { failedScript, validationScript } from "./validation-scripts.ts";
 
 export type Verdict = { ok: true } | { ok: false; wait: number; name: string };
 
@@ -17,59 +13,124 @@ const OK: Verdict = { ok: true };
 
 /** What admission may do with a certificate. Waits in milliseconds. */
 export type Admission =
-  /** `waiting`: the index still shows it as waiting. */
-  | { kind: "ok"; spent: boolean; waiting: boolean }
+  /** Its tokens are held. `waiting`: the index still shows it as waiting. */
+  | { kind: "ok"; waiting: boolean }
   /** Overtaken by a newer generation, paused or removed. */
   | { kind: "drop" }
   /** The generation before it has not handed over yet. */
   | { kind: "early" }
   /** The whole account is stopped. */
   | { kind: "stopped" }
+  /** The CA has paused this name for the account, until a person acts. */
+  | { kind: "paused"; name: string }
   /** A name of it has failed as often as it may. */
   | { kind: "name"; wait: number; name: string }
+  /** It stands in the waiting room of a domain or a set of names, behind `ahead` others. */
+  | { kind: "room"; wait: number; limit: OrderLimit; subject: string; ahead: number }
   /** The account may make no more orders now. */
-  | { kind: "orders"; wait: number };
+  | { kind: "orders"; wait: number }
+  /** The circuit breaker is open: nothing of the account is tried, but for one now and then. */
+  | { kind: "broken"; wait: number };
+
+export interface AdmissionRequest {
+  /** The certificate's. */
+  id: string;
+  generation: number;
+  names: readonly string[];
+  priority: number;
+  /** Who holds the tokens: the same for every try of one order. */
+  holder: string;
+  exemption: Exemption;
+}
+
+/** How often in a row the validation of a name has failed, and since when (milliseconds since the epoch). */
+export interface Streak {
+  name: string;
+  count: number;
+  since: number;
+}
+
+/** Why the CA has paused a name, and where a person may end that. */
+export interface Pause {
+  detail: string;
+  url?: string;
+}
 
 /**
- * What this house has spent of one CA account's limits, in Redis, by Redis's clock, so that all workers see the
- * same. It is asked before the CA is, so that it is never the CA that has to say no.
+ * What this house has spent of one CA account's limits, in Redis, by Redis's clock, so that all workers see the same.
+ * It is asked before the CA is, so that it is never the CA that has to say no.
+ *
+ * The buckets are the CA's own (GCRA, see gcra.ts). A token is held when an order is admitted, spent when the CA has
+ * answered that it was, and given back otherwise: so we count each one as spent a moment after the CA does, and never
+ * believe in a token that is not there yet.
  *
  * Validations are held to a sliding window, which is never looser than the CA's own bucket: any `count` failures
- * within `period`, then none until the first of them is `period` old. A place is taken before the CA is asked to
- * validate, as several certificates may ask for the same name at once, and given back when the validation succeeds.
+ * within `period`, then none until the first of them is `period` old (docs/adr/0004).
  */
 export class Ledger {
+  readonly account: string;
+  readonly limits: CaLimits;
   readonly #redis: Redis;
-  readonly #account: string;
-  readonly #limits: CaLimits["certificates"];
+  readonly #clock: () => number;
 
-  constructor(redis: Redis, account: string, limits: CaLimits) {
+  /** `clock`: milliseconds since the epoch, in place of Redis's own; for tests. */
+  constructor(redis: Redis, account: string, limits: CaLimits, clock: () => number = () => 0) {
     this.#redis = redis;
-    this.#account = account;
-    this.#limits = limits.certificates;
+    this.account = account;
+    this.limits = limits;
+    this.#clock = clock;
   }
 
-  /** Decides on a certificate's admission, and spends a token of the account's new orders if it is admitted. */
-  async admit(id: string, generation: number, holder: string): Promise<Admission> {
-    const { failedAuthorizations: failures, newOrders } = this.#limits;
-    const [emissionOrNone, burst] = newOrders ? bucketArguments(newOrders) : [0, 0];
-    const [kind, wait, name] = (await admitScript.run(
+  /** Decides on a certificate's admission, and holds a token of each bucket if it is admitted. */
+  async admit(request: AdmissionRequest): Promise<Admission> {
+    const { id, generation, names, priority, holder, exemption } = request;
+    const failures = exemption === "ari" ? undefined : this.limits.certificates.failedAuthorizations;
+    const buckets = bucketsOf(names, this.limits, exemption);
+    const [kind, second, third, fourth] = (await admitScript.run(
       this.#redis,
       [
         keys.certificate(id),
-        keys.accountStop(this.#account),
-        this.#orders(),
-        keys.validations(this.#account, ""),
+        keys.accountStop(this.account),
+        keys.pausedNames(this.account),
+        keys.breaker(this.account),
+        keys.holding(this.account, holder),
+        keys.rooms(this.account),
+        keys.roomArrivals,
+        ...buckets.flatMap((bucket) => this.#keysOf(bucket)),
+        ...names.map((name) => keys.validations(this.account, name)),
       ],
-      [generation, holder, failures?.count ?? 0, failures?.period ?? 0, emissionOrNone, burst],
-    )) as [Admission["kind"], number, string | number];
+      [
+        this.#clock(),
+        generation,
+        holder,
+        priority,
+        failures?.count ?? 0,
+        failures?.period ?? 0,
+        buckets.length,
+        names.length,
+        ...buckets.flatMap((bucket) => [
+          bucket.emission,
+          bucket.burst,
+          this.#field(bucket),
+          bucket.limit === "newOrders" ? "0" : "1",
+        ]),
+        ...names,
+      ],
+    )) as [Admission["kind"], number | string, number | string, number];
     switch (kind) {
       case "ok":
-        return { kind, spent: wait === 1, waiting: name === 1 };
+        return { kind, waiting: second === 1 };
+      case "paused":
+        return { kind, name: String(second) };
       case "name":
-        return { kind, wait, name: String(name) };
+        return { kind, wait: Number(second), name: String(third) };
+      case "room": {
+        const { limit, subject } = buckets[Number(third) - 1] ?? { limit: "newOrders", subject: "" };
+        return { kind, wait: Number(second), limit, subject, ahead: fourth };
+      }
       case "orders":
-        return { kind, wait };
+      case "broken":
+        return { kind, wait: Number(second) };
       case "drop":
       case "early":
       case "stopped":
@@ -77,76 +138,130 @@ export class Ledger {
     }
   }
 
-  /** One token of the account's new orders, or the wait in milliseconds until there is one. */
-  async takeOrder(): Promise<Verdict> {
-    const limit = this.#limits.newOrders;
-    if (!limit) return OK;
-    const [wait = 0] = (await takeScript.run(
+  /** The CA has answered newOrder: its token is spent. The others stay held until the certificate is there. */
+  async ordered(holder: string): Promise<void> {
+    await this.#settle(holder, "spend", "newOrders");
+  }
+
+  /** The certificate is there: whatever is still held is spent. */
+  async issued(holder: string): Promise<void> {
+    await this.#settle(holder, "spend", "");
+  }
+
+  /** Nothing comes of it: whatever is still held is free again. */
+  async release(holder: string): Promise<void> {
+    await this.#settle(holder, "release", "");
+  }
+
+  /** The CA has refused an order for this limit, and said for how many milliseconds. */
+  async exhausted(limit: OrderLimit, subject: string, wait: number): Promise<void> {
+    const bucket = bucketOf(this.limits, limit, subject);
+    if (!bucket) return;
+    await exhaustScript.run(
       this.#redis,
-      [this.#orders()],
-      bucketArguments(limit),
-    )) as number[];
-    return wait === 0 ? OK : { ok: false, wait, name: this.#account };
+      [...this.#keysOf(bucket), keys.rooms(this.account)],
+      [
+        this.#clock(),
+        bucket.emission,
+        bucket.burst,
+        Math.ceil(wait),
+        limit === "newOrders" ? "1" : "0",
+        this.#field(bucket),
+      ],
+    );
   }
 
-  /** The order was never made. */
-  async refundOrder(): Promise<void> {
-    const limit = this.#limits.newOrders;
-    if (limit) await refundScript.run(this.#redis, [this.#orders()], [emission(limit)]);
+  /** One registration of an account from this node's address, or the wait in milliseconds until there is one. */
+  async takeRegistration(node: string): Promise<number> {
+    const limit = this.limits.certificates.newRegistrations;
+    if (!limit) return 0;
+    const emission = Math.max(1, Math.floor(limit.period / limit.count));
+    const key = keys.bucket("newRegistrations", this.account, node);
+    return Number(await takeScript.run(this.#redis, [key], [this.#clock(), emission, limit.count]));
   }
 
-  /** The CA has refused an order, and said for how many milliseconds. */
-  async ordersExhausted(wait: number): Promise<void> {
-    const limit = this.#limits.newOrders;
-    if (limit)
-      await exhaustScript.run(this.#redis, [this.#orders()], [...bucketArguments(limit), Math.ceil(wait)]);
-  }
-
-  /** Whether validations of these names could be asked for now. */
-  async canValidate(holder: string, names: readonly string[]): Promise<Verdict> {
-    return await this.#validation(holder, names, false);
-  }
-
-  /** Takes a place for one validation of each name, for all of them or for none. */
+  /**
+   * Takes a place for one validation of each name, for all of them or for none, before the CA is asked: several
+   * certificates may ask for the same name at once. It is given back when the validation succeeds.
+   */
   async holdValidations(holder: string, names: readonly string[]): Promise<Verdict> {
-    return await this.#validation(holder, names, true);
+    const limit = this.limits.certificates.failedAuthorizations;
+    if (!limit || names.length === 0) return OK;
+    const windows = names.map((name) => keys.validations(this.account, name));
+    const args = [this.#clock(), holder, limit.count, limit.period];
+    const [wait = 0, which = 1] = (await validationScript.run(this.#redis, windows, args)) as number[];
+    return wait === 0 ? OK : { ok: false, wait, name: names[which - 1] ?? "" };
   }
 
   async validationsFailed(holder: string, names: readonly string[]): Promise<void> {
-    const limit = this.#limits.failedAuthorizations;
-    if (limit && names.length > 0)
-      await failedScript.run(this.#redis, this.#validations(names), [holder, limit.period]);
+    if (names.length === 0) return;
+    const period = this.limits.certificates.failedAuthorizations?.period ?? 0;
+    const touched = names.flatMap((name) => [
+      keys.validations(this.account, name),
+      keys.failing(this.account, name),
+    ]);
+    await failedScript.run(this.#redis, touched, [this.#clock(), holder, period]);
   }
 
   async validationsPassed(holder: string, names: readonly string[]): Promise<void> {
     if (names.length === 0) return;
     const pipeline = this.#redis.pipeline();
-    for (const key of this.#validations(names)) pipeline.zrem(key, holder);
-    await pipeline.exec();
+    for (const name of names)
+      pipeline.zrem(keys.validations(this.account, name), holder).del(keys.failing(this.account, name));
+    await execAll(pipeline);
   }
 
-  async #validation(holder: string, names: readonly string[], hold: boolean): Promise<Verdict> {
-    const limit = this.#limits.failedAuthorizations;
-    if (!limit || names.length === 0) return OK;
-    const args = [holder, limit.count, limit.period, hold ? "1" : "0"];
-    const result = (await validationScript.run(this.#redis, this.#validations(names), args)) as number[];
-    const [wait = 0, which = 1] = result;
-    return wait === 0 ? OK : { ok: false, wait, name: names[which - 1] ?? "" };
+  /** The longest row of failed validations among these names. */
+  async streak(names: readonly string[]): Promise<Streak | undefined> {
+    const pipeline = this.#redis.pipeline();
+    for (const name of names) pipeline.hmget(keys.failing(this.account, name), "count", "since");
+    const rows = (await execAll(pipeline)) as [string | null, string | null][];
+    return rows
+      .map(([count, since], index) => ({
+        name: names[index] ?? "",
+        count: Number(count ?? 0),
+        since: Number(since ?? 0),
+      }))
+      .filter(({ count }) => count > 0)
+      .sort((a, b) => a.since - b.since)[0];
   }
 
-  #orders(): string {
-    return keys.bucket("newOrders", this.#account, "");
+  /** The CA has paused these names for the account: nothing is asked for them until `unpause`. */
+  async pause(names: readonly string[], pause: Pause): Promise<void> {
+    const text = JSON.stringify(pause);
+    if (names.length > 0)
+      await this.#redis.hset(keys.pausedNames(this.account), ...names.flatMap((name) => [name, text]));
   }
 
-  #validations(names: readonly string[]): string[] {
-    return names.map((name) => keys.validations(this.#account, name));
+  async pauseOf(name: string): Promise<Pause | undefined> {
+    const text = await this.#redis.hget(keys.pausedNames(this.account), name);
+    return text === null ? undefined : (JSON.parse(text) as Pause);
   }
-}
 
-/**
- * One token stays in hand: an order that was sent first may reach the CA last, and then the CA's bucket is emptier
- * than ours for as long as a request takes.
- */
-function bucketArguments(limit: Limit): [number, number] {
-  return [emission(limit), Math.max(1, limit.count - 1)];
+  async unpause(names: readonly string[]): Promise<void> {
+    if (names.length > 0) await this.#redis.hdel(keys.pausedNames(this.account), ...names);
+  }
+
+  async #settle(holder: string, how: "spend" | "release", only: OrderLimit | ""): Promise<void> {
+    await settleScript.run(
+      this.#redis,
+      [
+        keys.holding(this.account, holder),
+        keys.family("bucket"),
+        keys.family("holds"),
+        keys.family("room"),
+        keys.rooms(this.account),
+      ],
+      [this.#clock(), holder, how, only],
+    );
+  }
+
+  #field({ limit, subject }: Pick<Bucket, "limit" | "subject">): string {
+    return `${limit}:${this.account}:${subject}`;
+  }
+
+  #keysOf({ limit, subject }: Pick<Bucket, "limit" | "subject">): [string, string, string] {
+    const parts = [limit, this.account, subject] as const;
+    return [keys.bucket(...parts), keys.holds(...parts), keys.room(...parts)];
+  }
 }

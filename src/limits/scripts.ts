@@ -1,139 +1,90 @@
-import { Script } from "../store/script.ts";
-
-/** Redis's clock in milliseconds: the one clock that all workers share. */
-const NOW = `
-local clock = redis.call('TIME')
-local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
-`;
+import { NOW, Script } from "../store/script.ts";
 
 /**
- * One token from every bucket, or from none. The same arithmetic as gcra.ts.
+ * Ends what an order holds: the CA has spent it ("spend"), or never will ("release"). What is not held any more is
+ * passed over, so repeating it changes nothing. A token that comes back may be somebody's in the waiting room.
  *
- * KEYS: the buckets. ARGV: emission, burst of each, in turn.
- * Returns {0} when taken, else {wait in ms, number of the bucket that is empty the longest}.
+ * KEYS: holding, prefixes of the buckets' states, of their holds and of their rooms, rooms.
+ * ARGV: clock, holder, "spend" or "release", the one limit that this is about ("" for all).
+ */
+export const settleScript = new Script(
+  "settle",
+  `${NOW}
+local holder, spend, only = ARGV[2], ARGV[3] == 'spend', ARGV[4]
+local held = redis.call('HGETALL', KEYS[1])
+for i = 1, #held, 2 do
+  local field, emission = held[i], tonumber(held[i + 1])
+  if only == '' or string.sub(field, 1, #only + 1) == only .. ':' then
+    redis.call('HDEL', KEYS[1], field)
+    redis.call('ZREM', KEYS[3] .. field, holder)
+    if spend then
+      local tat = math.max(now, tonumber(redis.call('GET', KEYS[2] .. field) or '0')) + emission
+      redis.call('SET', KEYS[2] .. field, tat, 'PX', tat - now)
+    elseif redis.call('EXISTS', KEYS[4] .. field) == 1 then
+      redis.call('ZADD', KEYS[5], 'LT', now, field)
+    end
+  end
+end
+`,
+);
+
+/**
+ * The CA has said when its next token is there. "1" drops what is held of it: those orders were not sent yet, or will
+ * be spent all the same when the CA answers them, and the others have to ask again.
+ *
+ * KEYS: bucket's state, its holds, its room, rooms. ARGV: clock, emission, burst, wait in ms, drop, "limit:account:subject".
+ */
+export const exhaustScript = new Script(
+  "exhaust",
+  `${NOW}
+local emission, burst, wait = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
+local tat = now + wait + emission * burst - emission
+if tat > math.max(now, tonumber(redis.call('GET', KEYS[1]) or '0')) then redis.call('SET', KEYS[1], tat, 'PX', tat - now) end
+if ARGV[5] == '1' then redis.call('DEL', KEYS[2]) end
+if redis.call('EXISTS', KEYS[3]) == 1 then redis.call('ZADD', KEYS[4], now + wait, ARGV[6]) end
+`,
+);
+
+/**
+ * One token of a bucket that nothing is held of. KEYS: bucket's state. ARGV: clock, emission, burst.
+ * Returns the wait in ms, 0 when it was taken.
  */
 export const takeScript = new Script(
   "take",
   `${NOW}
-local tats, longest, which = {}, 0, 0
-for i, key in ipairs(KEYS) do
-  local emission, burst = tonumber(ARGV[2 * i - 1]), tonumber(ARGV[2 * i])
-  local tat = math.max(now, tonumber(redis.call('GET', key) or '0')) + emission
-  local wait = tat - emission * burst - now
-  if wait > longest then longest, which = wait, i end
-  tats[i] = tat
-end
-if longest > 0 then return {longest, which} end
-for i, key in ipairs(KEYS) do redis.call('SET', key, tats[i], 'PX', math.max(1, tats[i] - now)) end
-return {0}
-`,
-);
-
-/** Gives one token back to each bucket. KEYS: the buckets. ARGV: emission of each. */
-export const refundScript = new Script(
-  "refund",
-  `${NOW}
-for i, key in ipairs(KEYS) do
-  local tat = tonumber(redis.call('GET', key) or '0') - tonumber(ARGV[i])
-  if tat > now then redis.call('SET', key, tat, 'PX', tat - now) else redis.call('DEL', key) end
-end
-`,
-);
-
-/** The CA has said when its next token is there. KEYS: the bucket. ARGV: emission, burst, wait in ms. */
-export const exhaustScript = new Script(
-  "exhaust",
-  `${NOW}
-local emission, burst, wait = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
-local tat = now + wait + emission * burst - emission
-if tat > math.max(now, tonumber(redis.call('GET', KEYS[1]) or '0')) then redis.call('SET', KEYS[1], tat, 'PX', tat - now) end
+local emission, burst = tonumber(ARGV[2]), tonumber(ARGV[3])
+local tat = math.max(now, tonumber(redis.call('GET', KEYS[1]) or '0')) + emission
+local wait = tat - emission * burst - now
+if wait > 0 then return wait end
+redis.call('SET', KEYS[1], tat, 'PX', tat - now)
+return 0
 `,
 );
 
 /**
- * Room for one more validation of every name, or of none: at most so many that are asked for or have failed in
- * the window. A holder that comes back (after a crash, say) keeps the place it has.
+ * Who in a waiting room may try now: as many from its head as there are tokens. They stay in the room until they are
+ * admitted, so that a call which was lost is made again. The next look is at the token after those.
  *
- * KEYS: one sorted set a name. ARGV: holder, most, window in ms, hold ("1") or only look ("0").
- * Returns {0}, or {wait in ms, number of the name that has to wait the longest}.
+ * KEYS: bucket's state, its holds, its room, rooms. ARGV: clock, emission, burst, "limit:account:subject", most, again in ms.
  */
-export const validationScript = new Script(
-  "validation",
+export const wakeScript = new Script(
+  "wake",
   `${NOW}
-local holder, most, window, hold = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4]
-local longest, which = 0, 0
-for i, key in ipairs(KEYS) do
-  redis.call('ZREMRANGEBYSCORE', key, '-inf', now - window)
-  if not redis.call('ZSCORE', key, holder) and redis.call('ZCARD', key) >= most then
-    local place = redis.call('ZCARD', key) - most
-    local oldest = redis.call('ZRANGE', key, place, place, 'WITHSCORES')
-    local wait = tonumber(oldest[2]) + window - now + 1
-    if wait > longest then longest, which = wait, i end
-  end
+local emission, burst, field, most = tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4], tonumber(ARGV[5])
+local size = redis.call('ZCARD', KEYS[3])
+if size == 0 then
+  redis.call('ZREM', KEYS[4], field)
+  return {}
 end
-if longest > 0 then return {longest, which} end
-if hold == '1' then
-  for _, key in ipairs(KEYS) do
-    redis.call('ZADD', key, 'NX', now, holder)
-    redis.call('PEXPIRE', key, window + 1000)
-  end
-end
-return {0}
-`,
-);
-
-/** A validation has failed: its place counts from now. KEYS: one sorted set a name. ARGV: holder, window in ms. */
-export const failedScript = new Script(
-  "failed_validation",
-  `${NOW}
-for _, key in ipairs(KEYS) do
-  redis.call('ZADD', key, now, ARGV[1])
-  redis.call('PEXPIRE', key, tonumber(ARGV[2]) + 1000)
-end
-`,
-);
-
-/**
- * All that admission asks, in one round trip, as admission is one at a time: whether the certificate is still to be
- * ordered in this generation, whether its account is stopped, whether each of its names may be validated, and one
- * token of the account's new orders. An order that is there already, as after a crash, has been paid for.
- *
- * KEYS: certificate, account stop, bucket of new orders, prefix of the windows of validations.
- * ARGV: generation, holder, most failures, window in ms, emission, burst (0: no such limit).
- * Returns {"ok", tokens spent, 1 when it stands as waiting}, {"drop"}, {"early"}, {"stopped"}, {"name", wait in ms, name} or {"orders", wait in ms}.
- */
-export const admitScript = new Script(
-  "admit",
-  `${NOW}
-local generation, holder, most, window = tonumber(ARGV[1]), ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[4])
-local emission, burst = tonumber(ARGV[5]), tonumber(ARGV[6])
-local cur = redis.call('HMGET', KEYS[1], 'generation', 'status', 'spec', 'orderUrl')
-if not cur[1] or tonumber(cur[1]) > generation then return {'drop'} end
-if tonumber(cur[1]) < generation then return {'early'} end
-if cur[2] == 'paused' or cur[2] == 'removed' then return {'drop'} end
-if redis.call('EXISTS', KEYS[2]) == 1 then return {'stopped'} end
-local waiting = cur[2] == 'waiting' and 1 or 0
-if cur[4] and cur[4] ~= '' then return {'ok', 0, waiting} end
-local longest, which = 0, ''
-if most > 0 then
-  for _, name in ipairs(cjson.decode(cur[3]).names) do
-    local key = KEYS[4] .. name
-    redis.call('ZREMRANGEBYSCORE', key, '-inf', now - window)
-    local places = redis.call('ZCARD', key)
-    if places >= most and not redis.call('ZSCORE', key, holder) then
-      local oldest = redis.call('ZRANGE', key, places - most, places - most, 'WITHSCORES')
-      local wait = tonumber(oldest[2]) + window - now + 1
-      if wait > longest then longest, which = wait, name end
-    end
-  end
-end
-if longest > 0 then return {'name', longest, which} end
-if burst > 0 then
-  local tat = math.max(now, tonumber(redis.call('GET', KEYS[3]) or '0')) + emission
-  local wait = tat - emission * burst - now
-  if wait > 0 then return {'orders', wait} end
-  redis.call('SET', KEYS[3], tat, 'PX', tat - now)
-end
-return {'ok', 1, waiting}
+redis.call('ZREMRANGEBYSCORE', KEYS[2], '-inf', now)
+local held = redis.call('ZCARD', KEYS[2])
+local tat = math.max(now, tonumber(redis.call('GET', KEYS[1]) or '0'))
+local tokens = math.max(0, math.floor((now + emission * burst - tat) / emission) - held)
+local called = math.min(tokens, size, most)
+local due = tat + (held + tokens + 1) * emission - emission * burst
+if tokens >= size then due = now + tonumber(ARGV[6])
+elseif tokens > most then due = now end
+redis.call('ZADD', KEYS[4], due, field)
+return called > 0 and redis.call('ZRANGE', KEYS[3], 0, called - 1) or {}
 `,
 );

@@ -9,11 +9,17 @@ export const BOXES = {
   later: "later",
   /** What is told about one certificate alone. */
   each: (certificateId: string) => `each-${certificateId}`,
+  /** What is told of an account, in words of its own. */
+  notice: (id: string) => `notice-${id}`,
 } as const;
 
 /** Whether the box is one of those above; else it bears the id of an import. */
 export function isImportBox(box: string): boolean {
-  return box !== BOXES.now && box !== BOXES.later && !box.startsWith(BOXES.each(""));
+  return box !== BOXES.now && box !== BOXES.later && !box.startsWith(BOXES.each("")) && !isNoticeBox(box);
+}
+
+export function isNoticeBox(box: string): boolean {
+  return box.startsWith(BOXES.notice(""));
 }
 
 /**

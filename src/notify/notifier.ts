@@ -1,4 +1,10 @@
-import { type CertificateRecord, type CertificateSpec, certificateId } from "../core/certificate.ts";
+import { randomUUID } from "node:crypto";
+import {
+  type CertificateRecord,
+  type CertificateSpec,
+  certificateId,
+  type MailRoute,
+} from "../core/certificate.ts";
 import type { Producer } from "../queue/producer.ts";
 import type { ImportStore, NotifyMode } from "../store/imports.ts";
 import type { MailBoxes } from "../store/mailboxes.ts";
@@ -20,6 +26,8 @@ export interface NotifierOptions {
   defaultFrom?: string;
   /** For imports that are not known any more; "off" silences single enqueues too. */
   defaultMode: NotifyMode;
+  /** Whom to tell what is not about one certificate alone. */
+  operator?: MailRoute;
   /** Milliseconds; NOW_DELAY and LATER_DELAY when left out. */
   nowDelay?: number;
   laterDelay?: number;
@@ -65,6 +73,21 @@ export class Notifier {
       );
     // Last, as a process that dies before leaves it to the next start.
     await boxes.finishImport(importId, { discard: !wanted });
+  }
+
+  /**
+   * What a person has to know of at once and is not about one certificate alone, in one mail: to the operator, or where
+   * none is configured to whoever is told of the certificate in hand.
+   */
+  async warn(record: CertificateRecord, title: string, detail: string): Promise<void> {
+    const { boxes, producer, defaultFrom, defaultMode, operator } = this.#options;
+    const route = operator ?? record.spec.mail;
+    if (route === undefined || defaultMode === "off") return;
+    const box = BOXES.notice(randomUUID());
+    const group = mailGroup(route, defaultFrom);
+    await boxes.putNotice(box, { title, detail });
+    await boxes.drop(box, group, [record.id], route);
+    await producer.mail({ box, group });
   }
 
   async #mode(importId: string | undefined): Promise<NotifyMode> {

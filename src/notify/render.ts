@@ -77,6 +77,17 @@ export function render(report: Report): Rendered {
   return { subject: shorten(`Certherd: ${title}`, 200), ...layOut(parts) };
 }
 
+/** A mail in words of its own. */
+export function renderNotice(notice: { title: string; detail: string }, node: string): Rendered {
+  const parts = {
+    title: notice.title,
+    intro: [notice.detail, "certherd limits and certherd doctor show how it stands."],
+    sections: [],
+    footer: `Certherd on ${node}`,
+  };
+  return { subject: shorten(`Certherd: ${notice.title}`, 200), ...layOut(parts) };
+}
+
 function titleOf(report: Report): string {
   const { kind, totals, issued, failed } = report;
   const first = failed[0] ?? issued[0];

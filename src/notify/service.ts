@@ -12,12 +12,12 @@ import type { ImportStore } from "../store/imports.ts";
 import { keys } from "../store/keys.ts";
 import type { MailBoxes } from "../store/mailboxes.ts";
 import { gather } from "./gather.ts";
-import { BOXES, isImportBox } from "./groups.ts";
+import { BOXES, isImportBox, isNoticeBox } from "./groups.ts";
 import { heal, Looks } from "./heal.ts";
 import { Mailer, MailFailure, relayName } from "./mailer.ts";
 import { LATER_DELAY, NOW_DELAY, Notifier } from "./notifier.ts";
 import { Relays } from "./relays.ts";
-import { type Report, render } from "./render.ts";
+import { type Rendered, type Report, render, renderNotice } from "./render.ts";
 
 /** All in milliseconds. */
 export interface MailSchedule {
@@ -178,17 +178,27 @@ class Postman {
   }
 
   async #sendOne({ box, group }: MailJob, route: MailRoute): Promise<void> {
-    const { boxes, certificates, clock, config } = this.#options;
+    const { boxes, clock, config } = this.#options;
     const at = await boxes.take(box, group, clock.now());
     if (at === undefined) return;
-    const kind = kindOf(box);
-    const findings = await gather(boxes.ids(box, group), certificates, kind);
-    if (findings) {
+    const rendered = isNoticeBox(box) ? await this.#noticeOf(box) : await this.#reportOf(box, group);
+    if (rendered) {
       const from = route.from ?? config.mail.from ?? `certherd@${config.node}`;
-      const report: Report = { kind, ...(await this.#importOf(box)), ...findings, node: config.node };
-      await this.#mailer.send({ route, from, ...render(report), messageId: messageId(box, group, at, from) });
+      await this.#mailer.send({ route, from, ...rendered, messageId: messageId(box, group, at, from) });
     }
     await boxes.told(box, group);
+  }
+
+  async #noticeOf(box: string): Promise<Rendered | undefined> {
+    const notice = await this.#options.boxes.notice(box);
+    return notice && renderNotice(notice, this.#options.config.node);
+  }
+
+  async #reportOf(box: string, group: string): Promise<Rendered | undefined> {
+    const { boxes, certificates, config } = this.#options;
+    const kind = kindOf(box);
+    const findings = await gather(boxes.ids(box, group), certificates, kind);
+    return findings && render({ kind, ...(await this.#importOf(box)), ...findings, node: config.node });
   }
 
   async #importOf(box: string): Promise<Pick<Report, "source" | "importCounts">> {

@@ -31,21 +31,21 @@ const AGAIN = 60_000;
  * its owner, or for this host, is looked at again on a schedule of its own: that costs the CA nothing.
  */
 export function checkHandler(deps: CheckDeps): Handler<CheckJob> {
-  return async (job, { priority, signal }) => {
+  return async (job, { signal }) => {
     const { certificates, clock, mode } = deps;
     const record = await certificates.get(job.id);
     if (record && record.generation < job.generation)
       return { kind: "later", at: clock.now() + ONE_AT_A_TIME };
     if (!record || !isWanted(deps, record, job)) return DONE;
     // An order that is there has been paid for.
-    if (mode === "off" || record.orderUrl !== undefined) return await handOver(deps, record, job, priority);
+    if (mode === "off" || record.orderUrl !== undefined) return await handOver(deps, record, job);
     if (record.status !== "waiting")
       await certificates.transition(job.id, job.generation, { status: "checking" }, clock.now());
     const verdict = await verdictOn(deps, record);
     if (signal.aborted) return { kind: "later", at: clock.now(), data: job };
     if (verdict instanceof AppError) return await unchecked(deps, record, job, verdict);
-    if (verdict.kind === "ready") return await handOver(deps, record, job, priority);
-    if (mode === "warn") return await handOver(deps, record, job, priority, verdict.detail);
+    if (verdict.kind === "ready") return await handOver(deps, record, job);
+    if (mode === "warn") return await handOver(deps, record, job, verdict.detail);
     return await waitFor(deps, record, job, verdict);
   };
 }
@@ -68,16 +68,18 @@ async function verdictOn(deps: CheckDeps, record: CertificateRecord): Promise<Ve
 
 async function handOver(
   { certificates, producer, clock, account, mode }: CheckDeps,
-  { id, generation }: CertificateRecord,
+  { id, generation, spec }: CertificateRecord,
   { renewal }: CheckJob,
-  priority: number,
   warning?: string,
 ): Promise<Outcome<CheckJob>> {
   const now = clock.now();
   const checkedAt = mode === "off" ? {} : { checkedAt: now };
   const event = warning === undefined ? {} : { event: { what: "warned", detail: warning } };
   // The job goes first: a process that dies between the two finds it there, and does both again.
-  await producer.admit([{ id, generation, account, priority, ...(renewal ? { renewal } : {}) }], now);
+  await producer.admit(
+    [{ id, generation, account, priority: spec.priority, ...(renewal ? { renewal } : {}) }],
+    now,
+  );
   await certificates.transition(id, generation, { status: "queued", ...checkedAt, ...event }, now);
   return DONE;
 }

@@ -1,28 +1,60 @@
 /** Every queue's name and every job's id. BullMQ allows no ":" in either, and no bare number as an id. */
 export const queueNames = {
+  /** Looks whether the names lead here, before anything is asked of the CA. */
+  check: (account: string) => `check-${account}`,
   /** Decides when a certificate of this account may be ordered; one job at a time over all processes. */
   admit: (account: string) => `admit-${account}`,
+  /** The same for renewals, which take no token of the account and so never stand behind new orders. */
+  renew: (account: string) => `renew-${account}`,
   /** Orders, validates, finalizes and saves; never rate-limited. */
   order: (account: string) => `order-${account}`,
   notify: "notify",
 } as const;
 
 export const jobIds = {
-  /** With the generation, as the next one may be asked for while this one is being admitted. */
+  /** With the generation, as the next one may be asked for while this one is being worked on. */
+  check: (id: string, generation: number) => `c-${id}-${generation}`,
   admit: (id: string, generation: number) => `a-${id}-${generation}`,
+  renew: (id: string, generation: number) => `r-${id}-${generation}`,
   /** Without it: a certificate never has two orders in flight. */
   order: (id: string) => `o-${id}`,
   mail: (box: string, group: string) => `m-${box}-${group}`,
+} as const;
+
+/** The queues of one account, in the order of a certificate's way. */
+export function queuesOf(account: string): string[] {
+  return [queueNames.check, queueNames.admit, queueNames.renew, queueNames.order].map((name) =>
+    name(account),
+  );
+}
+
+/**
+ * A certificate's priority as a job's, with a place before each for those of it that were woken from a waiting room:
+ * they have stood in line before.
+ */
+export const jobPriority = {
+  inLine: (priority: number) => 2 * priority,
+  woken: (priority: number) => 2 * priority - 1,
 } as const;
 
 /** Jobs hold ids, never a key or a PEM: what is in Redis is there in the clear. */
 export interface CertificateJob {
   id: string;
   generation: number;
+  /** It renews a certificate for the same names. */
+  renewal?: boolean;
+}
+
+/** A check's checkpoint: how often the names did not lead here, and since when (milliseconds since the epoch). */
+export interface CheckJob extends CertificateJob {
+  checks?: number;
+  since?: number;
 }
 
 /** An order job's checkpoint, saved before the step that relies on it. The order's URL is in the record. */
 export interface OrderJob extends CertificateJob {
+  /** newOrder was sent, and no answer is on record: the CA may have counted it. */
+  sent?: boolean;
   /** The challenges have been answered: from now on the order is polled, not its authorizations. */
   answered?: boolean;
   /** When that was, milliseconds since the epoch. */

@@ -1,7 +1,15 @@
-import { Queue } from "bullmq";
+import { Job, Queue } from "bullmq";
 import type { Redis } from "ioredis";
 import { PREFIX } from "../store/keys.ts";
-import { type CertificateJob, jobIds, type MailJob, type OrderJob, queueNames } from "./names.ts";
+import { execAll } from "../store/script.ts";
+import {
+  type CertificateJob,
+  jobIds,
+  jobPriority,
+  type MailJob,
+  type OrderJob,
+  queueNames,
+} from "./names.ts";
 
 const CHUNK = 1_000;
 /** A finished job leaves nothing behind: its id must be free for the next order of the certificate. */
@@ -14,13 +22,26 @@ export interface Admission extends CertificateJob {
   at?: number;
 }
 
+export interface ProducerOptions {
+  /** Whether what is enqueued goes through the check queue first. */
+  checks: boolean;
+}
+
+/** What became of those that were to be woken up: `gone` have no job any more, `early` are still on their way to sleep. */
+export interface Woken<T> {
+  gone: T[];
+  early: T[];
+}
+
 /** The only place that adds jobs. */
 export class Producer {
   readonly #redis: Redis;
+  readonly #checks: boolean;
   readonly #queues = new Map<string, Queue>();
 
-  constructor(redis: Redis) {
+  constructor(redis: Redis, { checks }: ProducerOptions = { checks: false }) {
     this.#redis = redis;
+    this.#checks = checks;
   }
 
   queue(name: string): Queue {
@@ -33,21 +54,39 @@ export class Producer {
     return queue;
   }
 
-  /** In chunks; repeating a call that was cut off adds nothing twice. */
+  /** To the beginning of the way. In chunks; repeating a call that was cut off adds nothing twice. */
+  async enqueue(admissions: readonly Admission[], now: number): Promise<void> {
+    if (this.#checks) await this.#add(admissions, now, () => "check");
+    else await this.admit(admissions, now);
+  }
+
+  /** To admission, past the check. */
   async admit(admissions: readonly Admission[], now: number): Promise<void> {
-    for (const [account, group] of groupBy(admissions, (admission) => admission.account))
+    await this.#add(admissions, now, ({ renewal }) => (renewal ? "renew" : "admit"));
+  }
+
+  async #add(
+    admissions: readonly Admission[],
+    now: number,
+    stageOf: (admission: Admission) => "check" | "admit" | "renew",
+  ): Promise<void> {
+    const groups = groupBy(admissions, (admission) => queueNames[stageOf(admission)](admission.account));
+    for (const [queue, group] of groups)
       for (let from = 0; from < group.length; from += CHUNK)
-        await this.queue(queueNames.admit(account)).addBulk(
-          group.slice(from, from + CHUNK).map(({ id, generation, priority, at }) => ({
-            name: "admit",
-            data: { id, generation } satisfies CertificateJob,
-            opts: {
-              ...LEAVE_NOTHING,
-              jobId: jobIds.admit(id, generation),
-              priority,
-              ...(at === undefined || at <= now ? {} : { delay: at - now }),
-            },
-          })),
+        await this.queue(queue).addBulk(
+          group.slice(from, from + CHUNK).map((admission) => {
+            const { id, generation, renewal, priority, at } = admission;
+            return {
+              name: stageOf(admission),
+              data: { id, generation, ...(renewal ? { renewal } : {}) } satisfies CertificateJob,
+              opts: {
+                ...LEAVE_NOTHING,
+                jobId: jobIds[stageOf(admission)](id, generation),
+                priority: jobPriority.inLine(priority),
+                ...(at === undefined || at <= now ? {} : { delay: at - now }),
+              },
+            };
+          }),
         );
   }
 
@@ -56,18 +95,43 @@ export class Producer {
     await this.queue(queueNames.admit(account)).setGlobalConcurrency(1);
   }
 
-  /** Frees the place of an admission that is not wanted any more; one that is being worked on ends by itself. */
+  /** Frees the place of one that is not wanted any more; one that is being worked on ends by itself. */
   async withdraw(account: string, { id, generation }: CertificateJob): Promise<void> {
-    await this.queue(queueNames.admit(account))
-      .remove(jobIds.admit(id, generation))
-      .catch(() => 0);
+    await Promise.all(
+      (["check", "admit", "renew"] as const).map((stage) =>
+        this.queue(queueNames[stage](account))
+          .remove(jobIds[stage](id, generation))
+          .catch(() => 0),
+      ),
+    );
+  }
+
+  /** Wakes up jobs that sleep in a waiting room: they go before those of their priority that have not been there. */
+  async wake<T extends CertificateJob>(account: string, jobs: readonly T[]): Promise<Woken<T>> {
+    const woken: Woken<T> = { gone: [], early: [] };
+    for (const job of jobs) {
+      const found = await this.#admissionOf(account, job);
+      if (!found) woken.gone.push(job);
+      else if (await found.isDelayed()) await promote(found);
+      // One that is being worked on is about to fall asleep; any other is awake.
+      else if (await found.isActive()) woken.early.push(job);
+    }
+    return woken;
+  }
+
+  async #admissionOf(account: string, { id, generation }: CertificateJob): Promise<Job | undefined> {
+    for (const stage of ["admit", "renew"] as const) {
+      const job = await Job.fromId(this.queue(queueNames[stage](account)), jobIds[stage](id, generation));
+      if (job) return job;
+    }
+    return undefined;
   }
 
   async order(account: string, job: OrderJob, priority: number): Promise<void> {
     await this.queue(queueNames.order(account)).add("order", job, {
       ...LEAVE_NOTHING,
       jobId: jobIds.order(job.id),
-      priority,
+      priority: jobPriority.inLine(priority),
     });
   }
 
@@ -87,15 +151,43 @@ export class Producer {
     return { inFlight: exists === 1, total: counts.reduce((sum, count) => sum + count, 0) };
   }
 
-  /** Those of the given certificates that neither queue holds a job for. */
+  /** How many stand in line for this account's admission, those that are checked before it included. */
+  async inLine(account: string): Promise<number> {
+    const pipeline = this.#redis.pipeline();
+    for (const stage of ["check", "admit"] as const)
+      pipeline.zcard(`${PREFIX}:${queueNames[stage](account)}:prioritized`);
+    const counts = (await execAll(pipeline)).map(Number);
+    return counts.reduce((sum, count) => sum + count, 0);
+  }
+
+  /** How many stand before each of these in the line for admission; undefined for one that does not stand in it. */
+  async placesInLine(account: string, jobs: readonly CertificateJob[]): Promise<(number | undefined)[]> {
+    const pipeline = this.#redis.pipeline();
+    for (const stage of ["admit", "check"] as const)
+      pipeline.zcard(`${PREFIX}:${queueNames[stage](account)}:prioritized`);
+    for (const { id, generation } of jobs)
+      for (const stage of ["admit", "check"] as const)
+        pipeline.zrank(`${PREFIX}:${queueNames[stage](account)}:prioritized`, jobIds[stage](id, generation));
+    const [admitting = 0, , ...ranks] = await execAll(pipeline);
+    return jobs.map((_, index) => {
+      const [admitted, checked] = [ranks[2 * index], ranks[2 * index + 1]];
+      if (typeof admitted === "number") return admitted;
+      return typeof checked === "number" ? Number(admitting) + checked : undefined;
+    });
+  }
+
+  /** Those of the given certificates that no queue holds a job for. */
   async withoutJob<T extends CertificateJob & { account: string }>(items: readonly T[]): Promise<T[]> {
     const pipeline = this.#redis.pipeline();
-    for (const { account, id, generation } of items) {
-      pipeline.exists(`${PREFIX}:${queueNames.admit(account)}:${jobIds.admit(id, generation)}`);
-      pipeline.exists(`${PREFIX}:${queueNames.order(account)}:${jobIds.order(id)}`);
-    }
-    const found = ((await pipeline.exec()) ?? []).map(([, value]) => Number(value));
-    return items.filter((_, index) => found[2 * index] === 0 && found[2 * index + 1] === 0);
+    for (const { account, id, generation } of items)
+      pipeline.exists(
+        `${PREFIX}:${queueNames.check(account)}:${jobIds.check(id, generation)}`,
+        `${PREFIX}:${queueNames.admit(account)}:${jobIds.admit(id, generation)}`,
+        `${PREFIX}:${queueNames.renew(account)}:${jobIds.renew(id, generation)}`,
+        `${PREFIX}:${queueNames.order(account)}:${jobIds.order(id)}`,
+      );
+    const found = (await execAll(pipeline)).map(Number);
+    return items.filter((_, index) => found[index] === 0);
   }
 
   /** Sends what the box holds, after `delay` milliseconds; a mail that is waiting already takes it along. */
@@ -126,6 +218,12 @@ export class Producer {
     await Promise.all([...this.#queues.values()].map((queue) => queue.close()));
     this.#queues.clear();
   }
+}
+
+async function promote(job: Job): Promise<void> {
+  await job.changePriority({ priority: jobPriority.woken(Math.ceil(job.priority / 2)) });
+  // Another process may have been quicker.
+  await job.promote().catch(() => undefined);
 }
 
 function groupBy<T>(items: readonly T[], keyOf: (item: T) => string): Map<string, T[]> {

@@ -2,8 +2,10 @@ import { openAccount } from "../acme/account.ts";
 import type { AcmeSession } from "../acme/session.ts";
 import { openEndpoint } from "../acme/transport.ts";
 import type { CaConfig } from "../config/load.ts";
-import type { Clock } from "../core/clock.ts";
+import { type Clock, rfc3339 } from "../core/clock.ts";
+import { AppError } from "../core/errors.ts";
 import type { Account } from "../issuance/ports.ts";
+import { Breaker, type BreakerPolicy } from "../limits/breaker.ts";
 import { Ledger } from "../limits/ledger.ts";
 import { Pacer } from "../limits/pacer.ts";
 import type { RequestClass } from "../limits/table.ts";
@@ -20,6 +22,8 @@ export class CaAccount implements Account {
   readonly name: string;
   readonly directory: string;
   readonly ledger: Ledger;
+  readonly breaker: Breaker;
+  readonly #node: string;
   readonly #ca: CaConfig;
   readonly #files: AccountFiles;
   readonly #clock: Clock;
@@ -30,10 +34,17 @@ export class CaAccount implements Account {
   /** The session that was given up last. */
   #lost: AcmeSession | undefined;
 
-  constructor(ca: CaConfig, home: string, redis: Redis, clock: Clock) {
+  constructor(
+    ca: CaConfig,
+    { home, node, breaker }: { home: string; node: string; breaker: BreakerPolicy },
+    redis: Redis,
+    clock: Clock,
+  ) {
     this.name = ca.name;
     this.directory = ca.directory;
     this.ledger = new Ledger(redis, ca.name, ca.limits);
+    this.breaker = new Breaker(redis, ca.name, breaker);
+    this.#node = node;
     this.#ca = ca;
     this.#files = new AccountFiles(home);
     this.#clock = clock;
@@ -79,12 +90,31 @@ export class CaAccount implements Account {
   }
 
   #open(): Promise<AcmeSession> {
-    return openAccount(this.#ca, this.#files, () => generateKey("ec256"), this.#clock.now());
+    return openAccount(
+      this.#ca,
+      this.#files,
+      () => generateKey("ec256"),
+      this.#clock.now(),
+      () => this.#mayRegister(),
+    );
+  }
+
+  /** Registrations are counted by the address that they come from: the CA is not asked for one too many. */
+  async #mayRegister(): Promise<void> {
+    const wait = await this.ledger.takeRegistration(this.#node);
+    if (wait === 0) return;
+    const retryAt = this.#clock.now() + wait;
+    throw new AppError(
+      `too many new registrations at ${this.name} from this host; the next one is allowed at ${rfc3339(retryAt)}.`,
+      { code: "rate_limited", disposition: "limit", retryAt },
+    );
   }
 
   #classOf(url: string, method: string): RequestClass {
     if (url === this.directory) return "directory";
     if (method === "HEAD") return "newNonce";
+    if (/renewal-?info/i.test(url)) return "renewalInfo";
+    if (/revoke-?cert/i.test(url)) return "revokeCert";
     return /new-?order/i.test(url) ? "newOrder" : "acme";
   }
 }

@@ -2,6 +2,7 @@ import type { Config } from "../config/load.ts";
 import { type Clock, systemClock } from "../core/clock.ts";
 import { Enqueuer } from "../intake/enqueue.ts";
 import type { RestoreDeps } from "../intake/restore.ts";
+import { LedgerRebuild } from "../limits/rebuild.ts";
 import { Notifier } from "../notify/notifier.ts";
 import { Producer } from "../queue/producer.ts";
 import { AccountStops } from "../store/account-stops.ts";
@@ -17,6 +18,7 @@ import { MailBoxes } from "../store/mailboxes.ts";
 import { ensurePrivateRedis, leavePrivateRedis } from "../store/private-redis.ts";
 import { openCheckedRedis, type Redis } from "../store/redis.ts";
 import { Responders } from "../store/responders.ts";
+import { accountChooser } from "./spill.ts";
 
 export type Log = (line: string) => void;
 
@@ -51,7 +53,7 @@ export class House {
     this.config = config;
     this.redis = redis;
     this.log = log;
-    this.producer = new Producer(redis);
+    this.producer = new Producer(redis, { checks: config.preflight !== "off" });
     this.certificates = new CertificateStore(redis);
     this.certificateFiles = new CertificateFiles(config.home);
     this.imports = new ImportStore(redis);
@@ -68,7 +70,9 @@ export class House {
       imports: this.imports,
       defaultMode: config.mail.notify,
       ...(config.mail.from === undefined ? {} : { defaultFrom: config.mail.from }),
+      ...(config.mail.operator === undefined ? {} : { operator: config.mail.operator }),
     });
+    const accounts = accountChooser(this);
     this.enqueuer = new Enqueuer({
       certificates: this.certificates,
       imports: this.imports,
@@ -76,6 +80,7 @@ export class House {
       digests: this.notifier,
       clock: this.clock,
       defaultAccount: config.cas[0].name,
+      ...(accounts === undefined ? {} : { accounts }),
     });
   }
 
@@ -92,6 +97,10 @@ export class House {
       producer,
       clock,
       defaultAccount,
+      ledgers: () => {
+        const limits = new Map(this.config.cas.map((ca) => [ca.name, ca.limits]));
+        return new LedgerRebuild(this.redis, limits, clock.now());
+      },
     };
   }
 

@@ -1,3 +1,5 @@
+import type { CaConfig } from "../config/load.ts";
+import type { CertificateRecord } from "../core/certificate.ts";
 import { admitHandler } from "../issuance/admit.ts";
 import { orderHandler } from "../issuance/order.ts";
 import type { IssuanceDeps } from "../issuance/ports.ts";
@@ -5,29 +7,28 @@ import { consume } from "../queue/consumer.ts";
 import { queueNames } from "../queue/names.ts";
 import { RespondersInRedis } from "../respond/directory.ts";
 import { CaAccount } from "./accounts.ts";
+import { Checks, startCheck } from "./check.ts";
 import type { House } from "./house.ts";
-import type { Service } from "./service.ts";
+import { startRooms } from "./rooms.ts";
+import { type Service, together } from "./service.ts";
 
 /** Orders worked on at once in one process: their steps are short, as waiting is done in the queue. */
 const CONCURRENCY = 50;
+/** Renewals admitted at once: they stand in no line, so there is no order to keep. */
+const RENEWALS = 5;
 
-/** Admits and orders for every CA of the configuration. */
+/** Checks, admits and orders for every CA of the configuration. */
 export async function startIssue(house: House): Promise<Service> {
-  const services = await Promise.all(
-    house.config.cas.map((ca) =>
-      startAccount(house, new CaAccount(ca, house.config.home, house.redis, house.clock)),
-    ),
-  );
-  return {
-    close: async () => {
-      await Promise.all(services.map((service) => service.close()));
-    },
-  };
+  const checks = new Checks(house);
+  const services = await Promise.all(house.config.cas.map((ca) => startAccount(house, checks, ca)));
+  // The checks are given up first: nobody waits for a name server at the end.
+  return together([...services, { close: async () => checks.close() }]);
 }
 
-async function startAccount(house: House, account: CaAccount): Promise<Service> {
-  const { redis, producer, log } = house;
-  const deps = issuanceDeps(house, account);
+async function startAccount(house: House, checks: Checks, ca: CaConfig): Promise<Service> {
+  const { redis, producer, log, config, clock } = house;
+  const account = new CaAccount(ca, config, redis, clock);
+  const deps = issuanceDeps(house, account, (record) => checks.leadsHere(record, ca));
   // A person who starts a worker has mended what stopped the account, or will read it again at once.
   await house.stops.lift(account.name);
   await producer.admitOneAtATime(account.name);
@@ -38,7 +39,14 @@ async function startAccount(house: House, account: CaAccount): Promise<Service> 
     redis,
     concurrency: 1,
     holdable: true,
-    handle: admitHandler(deps),
+    handle: admitHandler(deps, "admit"),
+    onFault,
+  });
+  const renew = consume({
+    queue: queueNames.renew(account.name),
+    redis,
+    concurrency: RENEWALS,
+    handle: admitHandler(deps, "renew"),
     onFault,
   });
   const order = consume({
@@ -48,17 +56,25 @@ async function startAccount(house: House, account: CaAccount): Promise<Service> 
     handle: orderHandler(deps),
     onFault,
   });
+  const check = startCheck(house, checks, ca);
+  const rooms = startRooms(house, ca);
   return {
     close: async () => {
-      await Promise.all([admit.close(), order.close()]);
+      await Promise.all([check, rooms, admit, renew, order].map((service) => service.close()));
       await account.close();
     },
   };
 }
 
-function issuanceDeps(house: House, account: CaAccount): IssuanceDeps {
+/** What issuing with one account works with. */
+export function issuanceDeps(
+  house: House,
+  account: CaAccount,
+  leadsHere: (record: CertificateRecord) => Promise<boolean>,
+): IssuanceDeps {
   const { stops, challenges, certificates, certificateFiles, producer, notifier, clock, config, tell } =
     house;
+  const names = config.cas.map((ca) => ca.name);
   return {
     account,
     stops,
@@ -69,7 +85,14 @@ function issuanceDeps(house: House, account: CaAccount): IssuanceDeps {
     listener: notifier,
     clock,
     retry: config.retry,
+    patience: config.patience,
     tell,
+    warn: (record, subject, detail) => notifier.warn(record, subject, detail),
     responders: new RespondersInRedis(house.responders, clock),
+    leadsHere,
+    spill: {
+      after: config.spillAfter,
+      next: ({ spec }, name) => (spec.ca === undefined ? names[names.indexOf(name) + 1] : undefined),
+    },
   };
 }

@@ -14,7 +14,7 @@ export function startRenew(house: House): Service {
     enqueue: async (records: readonly CertificateRecord[]): Promise<void> => {
       await enqueuer.enqueue(
         records.map(({ spec }) => spec),
-        { force: true },
+        { force: true, renewal: true },
       );
     },
   };

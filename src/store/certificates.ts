@@ -65,7 +65,14 @@ export class CertificateStore {
    */
   async accept(
     specs: readonly CertificateSpec[],
-    options: { importId?: string; now: number; force?: boolean; at?: readonly number[] },
+    options: {
+      importId?: string;
+      now: number;
+      force?: boolean;
+      at?: readonly number[];
+      /** The account of each, where that is not the one it asks for. */
+      accounts?: readonly (string | undefined)[];
+    },
   ): Promise<Accepted[]> {
     const pipeline = acceptScript.pipeline(this.#redis);
     for (const [index, spec] of specs.entries()) {
@@ -80,6 +87,7 @@ export class CertificateStore {
           options.importId ?? "",
           options.at?.[index] ?? options.now,
           options.force ? "1" : "0",
+          options.accounts?.[index] ?? "",
         ],
       );
     }

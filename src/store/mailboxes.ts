@@ -10,6 +10,12 @@ export interface Addressed {
   route: MailRoute;
 }
 
+/** Words of its own for a mail that is not about certificates alone. */
+export interface Notice {
+  title: string;
+  detail: string;
+}
+
 export interface Box {
   box: string;
   group: string;
@@ -17,6 +23,8 @@ export interface Box {
 
 /** Seconds that a route outlives the last certificate put into one of its boxes: longer than any import takes. */
 const ROUTE_LIFE = 400 * 86_400;
+/** Seconds. */
+const NOTICE_LIFE = 7 * 86_400;
 const SLICE = 500;
 /** What has been taken out of a box for the mail that is on its way. */
 const taken = (box: string): string => `taken-${box}`;
@@ -86,6 +94,16 @@ export class MailBoxes {
   /** The mail groups of an import that has not been told yet. */
   async groups(importId: string): Promise<string[]> {
     return await this.#redis.smembers(keys.importGroups(importId));
+  }
+
+  /** For as long as a mail is tried. */
+  async putNotice(box: string, notice: Notice): Promise<void> {
+    await this.#redis.set(keys.notice(box), JSON.stringify(notice), "EX", NOTICE_LIFE);
+  }
+
+  async notice(box: string): Promise<Notice | undefined> {
+    const text = await this.#redis.get(keys.notice(box));
+    return text === null ? undefined : (JSON.parse(text) as Notice);
   }
 
   async route(group: string): Promise<MailRoute | undefined> {

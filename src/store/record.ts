@@ -7,10 +7,13 @@ import type {
 } from "../core/certificate.ts";
 import type { StoredError } from "../core/errors.ts";
 
-/** What a transition changes; a field that is left out is cleared, `leaf` and `attempts` apart. */
+/** What a transition changes; of the state, a field that is left out is cleared, `attempts` apart. */
 export interface Transition extends Partial<Omit<CertificateState, "status">> {
   status: Status;
   leaf?: IssuedLeaf;
+  /** Stay as they are when left out. */
+  account?: string;
+  checkedAt?: number;
   event?: { what: string; detail?: string };
 }
 
@@ -28,9 +31,11 @@ export const FIELDS = [
   "acceptedAt",
   "orderUrl",
   "leaf",
+  "account",
+  "checkedAt",
 ] as const;
 
-/** Field, value, …; an empty value clears the field. What a transition does not name is cleared, but for two. */
+/** Field, value, …; an empty value clears the field. What a transition does not name of the state is cleared. */
 export function changedFields(change: Transition): (string | number)[] {
   return [
     ...["reason", change.reason ?? ""],
@@ -39,6 +44,8 @@ export function changedFields(change: Transition): (string | number)[] {
     ...["error", change.error === undefined ? "" : JSON.stringify(change.error)],
     ...(change.attempts === undefined ? [] : ["attempts", change.attempts]),
     ...(change.leaf === undefined ? [] : ["leaf", JSON.stringify(change.leaf)]),
+    ...(change.account === undefined ? [] : ["account", change.account]),
+    ...(change.checkedAt === undefined ? [] : ["checkedAt", change.checkedAt]),
   ];
 }
 
@@ -57,6 +64,8 @@ export function toRecord(id: string, row: (string | null)[]): CertificateRecord 
     acceptedAt,
     orderUrl,
     leaf,
+    account,
+    checkedAt,
   ] = row;
   if (!spec || !status) return undefined;
   return {
@@ -73,5 +82,7 @@ export function toRecord(id: string, row: (string | null)[]): CertificateRecord 
     ...(importId ? { importId } : {}),
     ...(orderUrl ? { orderUrl } : {}),
     ...(leaf ? { leaf: JSON.parse(leaf) as IssuedLeaf } : {}),
+    ...(account ? { account } : {}),
+    ...(checkedAt ? { checkedAt: Number(checkedAt) } : {}),
   };
 }

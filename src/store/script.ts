@@ -4,6 +4,18 @@ type Argument = string | number;
 type Caller = Record<string, ((...args: Argument[]) => unknown) | undefined>;
 
 /**
+ * `now` in milliseconds: Redis's clock, the one that all workers share; or the first argument, where that is not 0,
+ * so that a test can hold it.
+ */
+export const NOW = `
+local now = tonumber(ARGV[1])
+if now == 0 then
+  local clock = redis.call('TIME')
+  now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+end
+`;
+
+/**
  * A Lua script as one typed call. ioredis sends it by its hash, and sends the text again where a restarted Redis
  * has forgotten it, in pipelines too.
  */

@@ -6,7 +6,8 @@ import { Script } from "./script.ts";
  * ports only), unchanged.
  *
  * KEYS: certificate, all certificates, prefix of the status sets, the import's open set (or "").
- * ARGV: id, names key, spec, import id (or ""), now (ms), force ("1": order again whatever the status).
+ * ARGV: id, names key, spec, import id (or ""), now (ms), force ("1": order again whatever the status), the account
+ * that it is ordered with, where that is not the one it asks for.
  * Returns {action, generation}.
  */
 export const acceptScript = new Script(
@@ -14,7 +15,7 @@ export const acceptScript = new Script(
   `
 local cert, all, statusPrefix, open = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local id, namesKey, spec, import, now, force = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
-local cur = redis.call('HMGET', cert, 'namesKey', 'spec', 'status', 'reason', 'generation', 'openIn')
+local cur = redis.call('HMGET', cert, 'namesKey', 'spec', 'status', 'reason', 'generation', 'openIn', 'room')
 local status, reason = cur[3], cur[4]
 local function await()
   if import ~= '' and redis.call('SADD', open, id) == 1 then
@@ -35,11 +36,13 @@ if action == 'unchanged' or action == 'updated' then
   if moving then await() end
   return {action, generation}
 end
+if cur[7] and cur[7] ~= '' then redis.call('ZREM', cur[7], id .. '#' .. generation) end
 generation = generation + 1
 if status then redis.call('ZREM', statusPrefix .. status, id) end
 redis.call('ZADD', all, 0, id)
 redis.call('ZADD', statusPrefix .. 'queued', 0, id)
-redis.call('HDEL', cert, 'reason', 'detail', 'until', 'error', 'orderUrl')
+redis.call('HDEL', cert, 'reason', 'detail', 'until', 'error', 'orderUrl', 'room', 'account', 'checkedAt')
+if ARGV[7] ~= '' then redis.call('HSET', cert, 'account', ARGV[7]) end
 redis.call('HSET', cert, 'spec', spec, 'namesKey', namesKey, 'status', 'queued', 'attempts', 0,
   'generation', generation, 'acceptedAt', now)
 if import ~= '' then redis.call('HSET', cert, 'import', import)
@@ -62,9 +65,14 @@ export const transitionScript = new Script(
   `
 local cert, statusPrefix, events, stream, importPrefix = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local id, generation, settled, event = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
-local cur = redis.call('HMGET', cert, 'generation', 'status', 'openIn')
+local cur = redis.call('HMGET', cert, 'generation', 'status', 'openIn', 'room')
 if cur[1] ~= generation then return {'stale'} end
 local status = ARGV[5]
+-- Whoever does not wait any more frees the place in the waiting room.
+if status ~= 'waiting' and cur[4] and cur[4] ~= '' then
+  redis.call('ZREM', cur[4], id .. '#' .. generation)
+  redis.call('HDEL', cert, 'room')
+end
 for i = 6, #ARGV, 2 do
   if ARGV[i + 1] == '' then redis.call('HDEL', cert, ARGV[i]) else redis.call('HSET', cert, ARGV[i], ARGV[i + 1]) end
   if ARGV[i] == 'leaf' then redis.call('ZADD', KEYS[6], cjson.decode(ARGV[i + 1]).renewAt, id) end

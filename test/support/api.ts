@@ -45,6 +45,7 @@ export async function startTestApi(
     CERTHERD_API_TOKEN: TOKENS.admin,
     CERTHERD_CONFIG: file,
     CERTHERD_CA: "letsencrypt-staging",
+    CERTHERD_PREFLIGHT: "off",
     ...options.env,
   });
   const lines: string[] = [];

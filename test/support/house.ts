@@ -1,9 +1,9 @@
 /** A house on a Redis and in a folder of its own, with no role running in it. */
 import { type Config, loadConfig } from "../../src/config/load.ts";
 import type { IssuanceDeps } from "../../src/issuance/ports.ts";
-import { RespondersInRedis } from "../../src/respond/directory.ts";
 import { CaAccount } from "../../src/runtime/accounts.ts";
 import { House } from "../../src/runtime/house.ts";
+import { issuanceDeps } from "../../src/runtime/issue.ts";
 import { openCheckedRedis } from "../../src/store/redis.ts";
 import { tempDir } from "./temp.ts";
 
@@ -21,28 +21,18 @@ export async function openTestHouse(
   env: Record<string, string> = {},
   more: Partial<Config> = {},
 ): Promise<TestHouse> {
-  const defaults = { CERTHERD_CA: "https://ca.invalid/directory", CERTHERD_HOME: tempDir("certherd-home") };
+  const defaults = {
+    CERTHERD_CA: "https://ca.invalid/directory",
+    CERTHERD_HOME: tempDir("certherd-home"),
+    CERTHERD_PREFLIGHT: "off",
+  };
   const config = { ...loadConfig({ ...defaults, REDIS_URL: redisUrl, ...env }), retry: [60_000], ...more };
   const house = new House(config, await openCheckedRedis(redisUrl, "test"), () => undefined);
-  const account = new CaAccount(config.cas[0], config.home, house.redis, house.clock);
-  const { stops, challenges, certificates, certificateFiles, producer, notifier, clock, tell } = house;
+  const account = new CaAccount(config.cas[0], config, house.redis, house.clock);
   return {
     house,
     account,
-    deps: (other = {}) => ({
-      account,
-      stops,
-      challenges,
-      certificates,
-      files: certificateFiles,
-      producer,
-      listener: notifier,
-      clock,
-      retry: config.retry,
-      tell,
-      responders: new RespondersInRedis(house.responders, clock),
-      ...other,
-    }),
+    deps: (other = {}) => ({ ...issuanceDeps(house, account, async () => true), ...other }),
     async close() {
       await account.close();
       await house.close();

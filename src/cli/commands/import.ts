@@ -12,12 +12,14 @@ import type { NotifyMode } from "../../store/imports.ts";
 import { NOBODY_RENEWS, someoneRenews, withRestoredHouse } from "../house.ts";
 import { type Io, note, oneOf, plain, print, printPieces } from "../output.ts";
 import { printFailures, tally } from "../results.ts";
+import { runTriage } from "../triage.ts";
 import { waitForImport } from "../wait.ts";
 
 interface ImportOptions {
   wait?: boolean;
   waitMax?: string;
   dryRun?: boolean;
+  triage?: boolean;
   json?: boolean;
   notify?: string;
   priority?: string;
@@ -42,6 +44,10 @@ export function importCommand(program: Command, io: Io, exit: (code: number) => 
       "stop waiting after that time (90s, 12m, 3h); what is queued stays queued",
     )
     .option("--dry-run", "check the file and say what would be done, and do nothing")
+    .option(
+      "--triage",
+      "look whether the names lead here, write down which records customers have to set, and order nothing",
+    )
     .option("--notify <mode>", "mail: one digest for the import, one for each certificate, or off")
     .option("--priority <level>", "urgent, high, normal, low, or 1 (first) to 100")
     .option("--json", "one JSON document on stdout")
@@ -52,6 +58,7 @@ Examples:
   certherd import domains.csv                    queue them; \`certherd up\` does the rest
   certherd import domains.csv --wait             the same, with a progress bar, to the end
   certherd import domains.csv --dry-run          which rows are wrong?
+  certherd import domains.csv --triage           which names do not point here yet? → domains.csv.customers.csv
   certherd import urgent.csv --priority urgent   before everything that is queued
 Bad rows are written to domains.csv.rejected.csv: mend them there, and import that file.`,
     )
@@ -61,6 +68,7 @@ Bad rows are written to domains.csv.rejected.csv: mend them there, and import th
 }
 
 async function runImport(house: House, io: Io, file: string, options: ImportOptions): Promise<number> {
+  if (options.triage) return await runTriage(house, io, file, options);
   // What is wrong with the options is said before anything is taken in.
   const waiting = waitOptions(options);
   const result = await readIn(house, io, file, options);
@@ -86,9 +94,8 @@ async function runImport(house: House, io: Io, file: string, options: ImportOpti
   if (counts && !options.json) await printFailures(house, io, result.id, counts);
   if (!finished) note(io, "Stopped waiting; what is queued stays queued (certherd list shows it).");
   if (!options.dryRun && !(await someoneRenews(house))) note(io, NOBODY_RENEWS);
-  return result.counts.rejectedRows > 0 || !finished || (counts?.failed ?? 0) > 0 || (counts?.open ?? 0) > 0
-    ? 1
-    : 0;
+  const { failed = 0, customers = 0, open = 0 } = counts ?? {};
+  return result.counts.rejectedRows > 0 || !finished || failed + customers + open > 0 ? 1 : 0;
 }
 
 interface ReadIn extends ImportResult {

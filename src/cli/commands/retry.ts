@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import { type CertificateRecord, isRetriable } from "../../core/certificate.ts";
+import { Breaker } from "../../limits/breaker.ts";
 import type { House } from "../../runtime/house.ts";
 import { withRestoredHouse } from "../house.ts";
 import { type Io, print } from "../output.ts";
@@ -19,7 +20,10 @@ export function retryCommand(program: Command, io: Io, exit: (code: number) => v
     .addHelpText("after", "\nExamples:\n  certherd retry www.example.com\n  certherd retry")
     .action(async (name: string | undefined, options: { json?: boolean }) => {
       await withRestoredHouse(io, async (house) => {
-        for (const ca of house.config.cas) await house.stops.lift(ca.name);
+        for (const ca of house.config.cas) {
+          await house.stops.lift(ca.name);
+          await new Breaker(house.redis, ca.name).close();
+        }
         const retried = name === undefined ? await retryAll(house) : await retryOne(house, name);
         if (options.json) print(io, JSON.stringify({ retried }));
         else

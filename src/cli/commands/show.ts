@@ -54,6 +54,7 @@ function printDocument(house: House, io: Io, record: CertificateRecord, document
     ["Until", document.until],
     ["Because", document.detail],
     ["What the CA says", document.error?.type.startsWith("urn:ietf") ? document.error.type : undefined],
+    ["Act at", document.error?.url],
     ["Failed attempts", document.attempts ? String(document.attempts) : undefined],
     ["Valid", document.notBefore ? `${document.notBefore} to ${document.notAfter}` : undefined],
     ["Issuer", document.issuer],

@@ -1,0 +1,92 @@
+import type { Command } from "commander";
+import { rfc3339 } from "../../core/clock.ts";
+import type { CertificateLimit } from "../../limits/table.ts";
+import { type AccountReport, type BucketReport, limitsReport } from "../../runtime/limits.ts";
+import { withRestoredHouse } from "../house.ts";
+import { type Io, plain, print, table } from "../output.ts";
+
+const SHOWN = 50;
+
+const WORDS: Record<CertificateLimit, string> = {
+  newRegistrations: "new accounts",
+  newOrders: "new orders",
+  certificatesPerDomain: "certificates per domain",
+  certificatesPerNameSet: "certificates per set of names",
+  failedAuthorizations: "failed validations",
+  consecutiveFailures: "failures in a row",
+};
+
+export function limitsCommand(program: Command, io: Io, exit: (code: number) => void): void {
+  program
+    .command("limits")
+    .summary("what is used of the CAs' limits, and who waits")
+    .description(
+      "Shows every limit of every CA account that is not wholly free: how much is used, how much is left, when the next token comes, and who waits for it.",
+    )
+    .option("--json", "one JSON document on stdout")
+    .addHelpText(
+      "after",
+      "\nExamples:\n  certherd limits\n  certherd limits --json | jq '.accounts[].buckets[] | select(.remaining == 0)'",
+    )
+    .action(async (options: { json?: boolean }) => {
+      await withRestoredHouse(io, async (house) => {
+        const accounts = await limitsReport(house);
+        if (options.json) print(io, JSON.stringify({ accounts: accounts.map(accountDocument) }));
+        else for (const line of lines(accounts)) print(io, line);
+      });
+      exit(0);
+    });
+}
+
+function accountDocument({ ca, account, stopped, broken, buckets }: AccountReport) {
+  return {
+    ca,
+    account: account ?? null,
+    ...(stopped === undefined ? {} : { stopped }),
+    ...(broken === undefined
+      ? {}
+      : {
+          paused: {
+            code: broken.code,
+            detail: broken.detail,
+            failures: broken.count,
+            since: rfc3339(broken.since),
+            nextTryAt: rfc3339(broken.until),
+          },
+        }),
+    buckets: buckets.map(({ nextAt, ...bucket }) => ({ ...bucket, nextAt: rfc3339(nextAt) })),
+  };
+}
+
+function lines(accounts: readonly AccountReport[]): string[] {
+  return accounts.flatMap((report, index) => [...(index > 0 ? [""] : []), ...accountLines(report)]);
+}
+
+function accountLines({ ca, account, stopped, broken, buckets }: AccountReport): string[] {
+  const head = [`${ca}${account === undefined ? " (no account yet)" : `  ${plain(account)}`}`];
+  if (stopped !== undefined) head.push(`Stopped: ${plain(stopped)}`);
+  if (broken !== undefined)
+    head.push(
+      `Paused since ${rfc3339(broken.since)}, after ${broken.count} failures in a row; one certificate tries again at ${rfc3339(broken.until)}. ${plain(broken.detail)}`,
+    );
+  if (buckets.length === 0) return [...head, "All limits are free."];
+  const rows = buckets.slice(0, SHOWN).map(row);
+  const more = buckets.length - rows.length;
+  return [
+    ...head,
+    table(["LIMIT", "FOR", "USED", "LEFT", "NEXT ONE AT", "WAITING"], rows),
+    ...(more > 0 ? [`… and ${more} more: certherd limits --json`] : []),
+  ];
+}
+
+function row({ limit, key, burst, used, remaining, nextAt, waits, waiting }: BucketReport): string[] {
+  const names = waiting.length > 0 ? ` (${waiting.join(", ")}${waits > waiting.length ? ", …" : ""})` : "";
+  return [
+    WORDS[limit],
+    key,
+    `${used} of ${burst}`,
+    String(remaining),
+    rfc3339(nextAt),
+    waits > 0 ? `${waits}${names}` : "",
+  ];
+}

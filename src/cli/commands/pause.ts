@@ -1,0 +1,64 @@
+import type { Command } from "commander";
+import { accountOf, type CertificateRecord } from "../../core/certificate.ts";
+import { pauseCertificate, resumeCertificate } from "../../runtime/pausing.ts";
+import { withRestoredHouse } from "../house.ts";
+import { type Io, print } from "../output.ts";
+import { findCertificate } from "./show.ts";
+
+export function pauseCommand(program: Command, io: Io, exit: (code: number) => void): void {
+  program
+    .command("pause")
+    .summary("leave one certificate alone until it is resumed")
+    .description(
+      "Takes a certificate out of the queue. Nothing is ordered or renewed for it until `certherd resume`; an order in flight ends at its next step.",
+    )
+    .argument("<name>", "the certificate's first name")
+    .option("--json", "one JSON document on stdout")
+    .addHelpText("after", "\nExamples:\n  certherd pause www.example.com")
+    .action(async (name: string, options: { json?: boolean }) => {
+      await withRestoredHouse(io, async (house) => {
+        const record = await findCertificate(house, name);
+        const changed = await pauseCertificate(house, record);
+        say(io, record, options, changed, changed ? "paused" : "paused already");
+      });
+      exit(0);
+    });
+}
+
+export function resumeCommand(program: Command, io: Io, exit: (code: number) => void): void {
+  program
+    .command("resume")
+    .summary("go on with a certificate that was paused, by you or by the CA")
+    .description(
+      "Takes up a certificate again that was paused, or whose name the CA had paused for this account: open the CA's page first (certherd show NAME).",
+    )
+    .argument("<name>", "the certificate's first name")
+    .option("--json", "one JSON document on stdout")
+    .addHelpText("after", "\nExamples:\n  certherd resume www.example.com")
+    .action(async (name: string, options: { json?: boolean }) => {
+      await withRestoredHouse(io, async (house) => {
+        const record = await findCertificate(house, name);
+        const changed = await resumeCertificate(house, record);
+        const account = accountOf(record, house.config.cas[0].name);
+        say(
+          io,
+          record,
+          options,
+          changed,
+          changed ? `queued at ${account}` : "not paused: nothing is to be resumed",
+        );
+      });
+      exit(0);
+    });
+}
+
+function say(
+  io: Io,
+  { spec }: CertificateRecord,
+  { json }: { json?: boolean },
+  changed: boolean,
+  words: string,
+): void {
+  const name = spec.names[0] ?? "";
+  print(io, json ? JSON.stringify({ name, changed }) : `${name}: ${words}.`);
+}

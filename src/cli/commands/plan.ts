@@ -1,0 +1,80 @@
+import type { Command } from "commander";
+import { openCsv, readRows } from "../../intake/csv.ts";
+import { importRows } from "../../intake/import.ts";
+import type { PlanOrder } from "../../limits/planner/plan.ts";
+import { planOrders } from "../../limits/planner/planner.ts";
+import type { House } from "../../runtime/house.ts";
+import { importDeps } from "../../runtime/imports.ts";
+import { planAccounts, planOrder, queuedOrders, SETTLES } from "../../runtime/plan.ts";
+import { withRestoredHouse } from "../house.ts";
+import { type Io, note, plain, print, printPieces } from "../output.ts";
+import { planDocument, planLines } from "../plan-report.ts";
+import { priorityOf } from "./import.ts";
+
+interface PlanOptions {
+  json?: boolean;
+  priority?: string;
+}
+
+export function planCommand(program: Command, io: Io, exit: (code: number) => void): void {
+  program
+    .command("plan")
+    .summary("when will every name of a CSV be done?")
+    .description(
+      "Says when each name of a CSV would be ordered under the CA's limits, with what is queued already, and which limit holds what until when. Asks no CA, and changes nothing. `-` reads standard input.",
+    )
+    .argument("<file>", "CSV, as for import")
+    .option("--priority <level>", "as it would be imported with: urgent, high, normal, low, or 1 to 100")
+    .option("--json", "one JSON document on stdout")
+    .addHelpText(
+      "after",
+      `
+Examples:
+  certherd plan domains.csv
+  certherd plan domains.csv --priority urgent
+  certherd plan domains.csv --json | jq -r .finishesAt
+Faults of rows are counted here, and listed by: certherd import domains.csv --dry-run`,
+    )
+    .action(async (file: string, options: PlanOptions) => {
+      exit(await withRestoredHouse(io, (house) => runPlan(house, io, file, options)));
+    });
+}
+
+async function runPlan(house: House, io: Io, file: string, options: PlanOptions): Promise<number> {
+  const priority = options.priority === undefined ? {} : { priority: priorityOf(options.priority) };
+  const { maxImportBytes, cas, spillAfter } = house.config;
+  const { source, what } = await openCsv(file, { maxBytes: maxImportBytes });
+  const rows = readRows(source, { maxBytes: maxImportBytes, what });
+  const wanted: PlanOrder[] = [];
+  const asked = new Set<string>();
+  const { counts, faults } = await importRows(importDeps(house), {
+    rows,
+    info: rows.info,
+    source: file,
+    notify: "off",
+    dryRun: true,
+    ...priority,
+    onForeseen: (spec, action) => {
+      if (action === "unchanged" || action === "updated") return;
+      wanted.push(planOrder(spec, true));
+      asked.add(spec.names[0] ?? "");
+    },
+  });
+  await faults.remove();
+  for (const warning of rows.info.warnings) note(io, plain(warning));
+  const now = house.clock.now();
+  // What is asked for anew takes the place of what is queued.
+  const queued = (await queuedOrders(house)).filter(({ name }) => !asked.has(name));
+  const plan = planOrders({
+    now,
+    accounts: await planAccounts(house),
+    orders: [...queued, ...wanted],
+    settle: SETTLES,
+    ...(spillAfter === undefined || cas.length < 2 ? {} : { spillAfter }),
+  });
+  const { rows: read, accepted, unchanged, rejectedRows } = counts;
+  const summary = { rows: read, accepted, unchanged, rejected: rejectedRows };
+  if (options.json) await printPieces(io, planDocument(plan, { rows: summary }));
+  else for (const line of planLines(plan, { now, rows: summary })) print(io, line);
+  return counts.rejectedRows > 0 ? 1 : 0;
+}

@@ -1,0 +1,168 @@
+import { createWriteStream } from "node:fs";
+import { finished } from "node:stream/promises";
+import type { CertificateSpec } from "../core/certificate.ts";
+import { openCsv, readRows } from "../intake/csv.ts";
+import { importRows } from "../intake/import.ts";
+import { customerLine, customersHeader } from "../preflight/customers.ts";
+import type { House } from "../runtime/house.ts";
+import { importDeps } from "../runtime/imports.ts";
+import { type Triaged, triage } from "../runtime/triage.ts";
+import { InProcessWorkers } from "./house.ts";
+import { type Io, note, plain, print, table } from "./output.ts";
+import { Progress } from "./progress.ts";
+
+const SHOWN = 20;
+const PRIVATE = 0o600;
+
+type Kind = Triaged["verdict"]["kind"];
+
+const WORDS: Record<Kind, string> = {
+  ready: "ready",
+  customer: "waiting for the customer",
+  node: "not to be told from here",
+  blocked: "blocked",
+};
+
+interface Found {
+  counts: Record<Kind, number>;
+  /** Those that are not ready, the first ones of each kind apart. */
+  others: Triaged[];
+  rejected: number;
+  customersFile: string | undefined;
+}
+
+/** Looks whether the names of a file lead here, and orders nothing. */
+export async function runTriage(
+  house: House,
+  io: Io,
+  file: string,
+  { json }: { json?: boolean },
+): Promise<number> {
+  const { specs, rejected } = await specsOf(house, io, file);
+  const workers = new InProcessWorkers(house);
+  try {
+    await workers.ensure(["respond"]);
+    const found = await look(house, io, specs, file, rejected, json === true);
+    if (json) print(io, JSON.stringify(document(found, specs.length)));
+    else for (const line of lines(found, specs.length)) print(io, line);
+    const { ready } = found.counts;
+    return ready === specs.length && rejected === 0 ? 0 : 1;
+  } finally {
+    await workers.close();
+  }
+}
+
+async function specsOf(
+  house: House,
+  io: Io,
+  file: string,
+): Promise<{ specs: CertificateSpec[]; rejected: number }> {
+  const { maxImportBytes } = house.config;
+  const { source, what } = await openCsv(file, { maxBytes: maxImportBytes });
+  const rows = readRows(source, { maxBytes: maxImportBytes, what });
+  const specs: CertificateSpec[] = [];
+  const { counts, faults } = await importRows(importDeps(house), {
+    rows,
+    info: rows.info,
+    source: file,
+    notify: "off",
+    dryRun: true,
+    onForeseen: (spec, action) => {
+      if (action !== "unchanged" && action !== "updated") specs.push(spec);
+    },
+  });
+  await faults.remove();
+  for (const warning of rows.info.warnings) note(io, plain(warning));
+  return { specs, rejected: counts.rejectedRows };
+}
+
+async function look(
+  house: House,
+  io: Io,
+  specs: readonly CertificateSpec[],
+  file: string,
+  rejected: number,
+  quiet: boolean,
+): Promise<Found> {
+  const counts: Record<Kind, number> = { ready: 0, customer: 0, node: 0, blocked: 0 };
+  const others: Triaged[] = [];
+  const customers = file === "-" ? undefined : new CustomersFile(`${file}.customers.csv`);
+  const progress = quiet ? undefined : new Progress(io, Date.now());
+  try {
+    await triage(house, specs, async (triaged) => {
+      counts[triaged.verdict.kind]++;
+      if (triaged.verdict.kind !== "ready") others.push(triaged);
+      customers?.add(triaged);
+      const { ready, customer, node, blocked } = counts;
+      const state = { total: specs.length, done: ready, failed: customer + node + blocked, waiting: 0 };
+      progress?.update(state, Date.now());
+    });
+  } finally {
+    progress?.stop();
+  }
+  return { counts, others, rejected, customersFile: await customers?.close() };
+}
+
+/** Made when the first line is there: an empty file would only raise questions. */
+class CustomersFile {
+  readonly #path: string;
+  #stream: ReturnType<typeof createWriteStream> | undefined;
+
+  constructor(path: string) {
+    this.#path = path;
+  }
+
+  add({ spec, names }: Triaged): void {
+    for (const { verdict } of names) {
+      if (verdict.kind !== "customer") continue;
+      for (const record of verdict.records) {
+        this.#stream ??= this.#open();
+        this.#stream.write(customerLine({ domain: spec.names[0] ?? "", record, mail: spec.mail?.to }));
+      }
+    }
+  }
+
+  /** The file's path, if there is one. */
+  async close(): Promise<string | undefined> {
+    if (!this.#stream) return undefined;
+    this.#stream.end();
+    await finished(this.#stream);
+    return this.#path;
+  }
+
+  #open(): ReturnType<typeof createWriteStream> {
+    const stream = createWriteStream(this.#path, { mode: PRIVATE });
+    stream.write(customersHeader());
+    return stream;
+  }
+}
+
+function document({ counts, others, rejected, customersFile }: Found, total: number) {
+  return {
+    certificates: total,
+    ...counts,
+    rejected,
+    ...(customersFile === undefined ? {} : { customersFile }),
+    waiting: others.map(({ spec, verdict }) => ({ name: spec.names[0] ?? "", ...verdict })),
+  };
+}
+
+function lines({ counts, others, rejected, customersFile }: Found, total: number): string[] {
+  const parts = (Object.keys(WORDS) as Kind[])
+    .filter((kind) => kind === "ready" || counts[kind] > 0)
+    .map((kind) => `${counts[kind]} ${WORDS[kind]}`);
+  if (rejected > 0) parts.push(`${rejected} rows rejected (--dry-run shows why)`);
+  const rows = others
+    .slice(0, SHOWN)
+    .map(({ spec, verdict }) => [
+      spec.names[0] ?? "",
+      WORDS[verdict.kind],
+      verdict.kind === "ready" ? "" : verdict.detail,
+    ]);
+  return [
+    `${total} certificates to order: ${parts.join(", ")}. Nothing was ordered.`,
+    ...(rows.length > 0 ? ["", table(["NAME", "", "WHY"], rows)] : []),
+    ...(others.length > rows.length ? [`… and ${others.length - rows.length} more`] : []),
+    ...(customersFile === undefined ? [] : ["", `What customers have to set is in ${customersFile}.`]),
+  ];
+}

@@ -1,0 +1,61 @@
+import { namesKey } from "../core/certificate.ts";
+import { registeredDomain } from "../core/names.ts";
+import { emission } from "./gcra.ts";
+import { type CaLimits, limitFor, type OrderLimit } from "./table.ts";
+
+/**
+ * What an order need not pay for:
+ * - renewal: the very same names were certified by this CA within 120 days: neither new orders nor registered domains.
+ * - ari:     it `replaces` a certificate within its suggested window: nothing at all.
+ * https://letsencrypt.org/docs/rate-limits/#limit-exemptions-for-renewals
+ */
+export type Exemption = "none" | "renewal" | "ari";
+
+/** Exemption by the same names: https://letsencrypt.org/docs/rate-limits/#non-ari-renewals. A day is left for clocks. */
+const RENEWAL_WINDOW = 119 * 86_400_000;
+
+/** One bucket that an order takes a token of. Times in milliseconds. */
+export interface Bucket {
+  limit: OrderLimit;
+  /** "" for the account's own; a registered domain; the key of a set of names. */
+  subject: string;
+  emission: number;
+  burst: number;
+}
+
+/** The buckets of an order for these names, the account's first. */
+export function bucketsOf(names: readonly string[], limits: CaLimits, exemption: Exemption): Bucket[] {
+  if (exemption === "ari") return [];
+  const wanted: [OrderLimit, string][] = [["certificatesPerNameSet", namesKey(names)]];
+  if (exemption === "none") {
+    wanted.unshift(["newOrders", ""]);
+    for (const domain of new Set(names.map(domainOf))) wanted.push(["certificatesPerDomain", domain]);
+  }
+  return wanted.flatMap(([limit, subject]) => bucketOf(limits, limit, subject) ?? []);
+}
+
+/** Undefined where the CA has no such limit. */
+export function bucketOf(limits: CaLimits, limit: OrderLimit, subject: string): Bucket | undefined {
+  const allowed = limitFor(limits, limit, subject);
+  if (!allowed) return undefined;
+  // One order of the account stays in hand, for a request that was lost on the way and has to be made again.
+  const burst = limit === "newOrders" ? Math.max(1, allowed.count - 1) : allowed.count;
+  return { limit, subject, emission: emission(allowed), burst };
+}
+
+/** A wildcard counts for the domain below it. */
+export function domainOf(name: string): string {
+  return registeredDomain(name.replace(/^\*\./, ""));
+}
+
+/** Whether this CA certified the same names lately. `leaf`: what the index knows of the certificate in use. */
+export function exemptionOf(
+  names: readonly string[],
+  leaf: { ca?: string; set?: string; issuedAt?: number } | undefined,
+  ca: string,
+  limits: CaLimits,
+  now: number,
+): Exemption {
+  if (!limits.renewalsExempt || leaf?.ca !== ca || leaf.set !== namesKey(names)) return "none";
+  return now - (leaf.issuedAt ?? 0) < RENEWAL_WINDOW ? "renewal" : "none";
+}

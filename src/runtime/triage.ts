@@ -1,0 +1,37 @@
+import type { CertificateSpec } from "../core/certificate.ts";
+import type { NameVerdict, Verdict } from "../preflight/verdict.ts";
+import { Checks } from "./check.ts";
+import type { House } from "./house.ts";
+
+export interface Triaged {
+  spec: CertificateSpec;
+  verdict: Verdict;
+  /** Name by name, as each may have another record to set. */
+  names: NameVerdict[];
+}
+
+/** Certificates looked at at once; the names in them are bounded by the checks themselves. */
+const AT_ONCE = 64;
+
+/** Looks at all of them, and hands out each as it is known. Asks no CA for anything but its directory. */
+export async function triage(
+  house: House,
+  specs: readonly CertificateSpec[],
+  each: (triaged: Triaged) => Promise<void>,
+): Promise<void> {
+  const checks = new Checks(house);
+  const { cas } = house.config;
+  const waiting = specs.values();
+  const work = async (): Promise<void> => {
+    for (const spec of waiting) {
+      const ca = cas.find(({ name }) => name === spec.ca) ?? cas[0];
+      await checks.ready(spec.acmePort);
+      await each({ spec, ...(await checks.triage({ spec }, ca)) });
+    }
+  };
+  try {
+    await Promise.all(Array.from({ length: AT_ONCE }, work));
+  } finally {
+    checks.close();
+  }
+}

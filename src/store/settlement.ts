@@ -1,0 +1,40 @@
+import type { CertificateRecord } from "../core/certificate.ts";
+import type { Clock } from "../core/clock.ts";
+import type { CertificateStore, Transition } from "./certificates.ts";
+import { type CertificateFiles, certificateFile } from "./files.ts";
+
+/** Who is told when a certificate settles, or the last one of an import. */
+export interface SettlementListener {
+  settled(record: CertificateRecord, info: { awaited: boolean }): Promise<void>;
+  importEnded(importId: string): Promise<void>;
+}
+
+export interface SettlementDeps {
+  certificates: CertificateStore;
+  files: CertificateFiles;
+  listener: SettlementListener;
+  clock: Clock;
+}
+
+/**
+ * A certificate has come to rest: to disk, then to the index, then to whoever waits for it, as the index may be lost.
+ * What waits for a limit stays out of the files. False when a newer generation has taken over.
+ */
+export async function settle(
+  deps: SettlementDeps,
+  record: CertificateRecord,
+  change: Transition,
+): Promise<boolean> {
+  const { event: _, ...state } = change;
+  const { reason: __, detail: ___, until: ____, error: _____, ...kept } = record;
+  const settled: CertificateRecord = { ...kept, ...state };
+  if (change.reason !== "limit" && change.leaf === undefined) {
+    const before = await deps.files.read(record.id);
+    await deps.files.saveState(record.id, certificateFile(settled, before?.provenance));
+  }
+  const result = await deps.certificates.transition(record.id, record.generation, change, deps.clock.now());
+  if (!result.ok) return false;
+  if (change.reason !== "limit") await deps.listener.settled(settled, { awaited: result.awaited });
+  for (const importId of result.ended) await deps.listener.importEnded(importId);
+  return true;
+}
