@@ -72,6 +72,11 @@ const storedError = z.object({
   type: z.string(),
   detail: z.string(),
   identifier: z.string().optional(),
+  url: z.string().optional().describe("A page on which a person can end it."),
+  records: z
+    .array(z.object({ name: z.string(), type: z.string(), set: z.string().optional(), today: z.string() }))
+    .optional()
+    .describe("What the owner of the name has to set in DNS; without `set`, to remove."),
 });
 
 export const certificate = z.object({
@@ -84,6 +89,7 @@ export const certificate = z.object({
     .optional(),
   detail: z.string().optional(),
   until: time.optional(),
+  doneBy: time.optional().describe("By when it should be done, as things stand."),
   error: storedError.optional(),
   ca: z.string().optional(),
   attempts: z.int(),

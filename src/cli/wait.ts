@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { rfc3339 } from "../core/clock.ts";
+import { Forecast } from "../runtime/forecast.ts";
 import type { House } from "../runtime/house.ts";
 import type { ImportRecord } from "../store/imports.ts";
 import { InProcessWorkers } from "./house.ts";
@@ -38,11 +39,15 @@ export async function waitForImport(
   const interrupt = new AbortController();
   const stop = (): void => interrupt.abort();
   process.once("SIGTERM", stop).once("SIGINT", stop);
+  let doneBy: number | undefined;
   try {
     for (let looks = 0; ; looks++) {
-      if (looks % WORKERS_EVERY === 0) await workers.ensure();
+      if (looks % WORKERS_EVERY === 0) {
+        await workers.ensure();
+        doneBy = await new Forecast(house).all();
+      }
       const record = await house.imports.get(id);
-      if (record) progress?.update(await stateOf(house, record), Date.now());
+      if (record) progress?.update({ ...(await stateOf(house, record)), doneBy }, Date.now());
       if (record?.read && record.open === 0) break;
       if (interrupt.signal.aborted) return false;
       if (looks % WORKERS_EVERY === 0 && (await options.hopeless?.())) return false;

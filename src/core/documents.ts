@@ -10,6 +10,8 @@ export interface CertificateDocument {
   reason?: string;
   detail?: string;
   until?: string;
+  /** By when it should be done, as things stand. */
+  doneBy?: string;
   error?: StoredError;
   ca?: string;
   attempts: number;
@@ -30,8 +32,9 @@ export interface ImportedCertificateDocument {
   error?: StoredError;
 }
 
-export function certificateDocument(record: CertificateRecord): CertificateDocument {
+export function certificateDocument(record: CertificateRecord, doneBy?: number): CertificateDocument {
   const { spec, status, leaf } = record;
+  const ca = record.account ?? spec.ca;
   return {
     name: spec.names[0] ?? "",
     names: spec.names,
@@ -40,7 +43,8 @@ export function certificateDocument(record: CertificateRecord): CertificateDocum
     ...(record.detail === undefined ? {} : { detail: record.detail }),
     ...(record.until === undefined ? {} : { until: rfc3339(record.until) }),
     ...(record.error === undefined ? {} : { error: record.error }),
-    ...(spec.ca === undefined ? {} : { ca: spec.ca }),
+    ...(doneBy === undefined ? {} : { doneBy: rfc3339(doneBy) }),
+    ...(ca === undefined ? {} : { ca }),
     attempts: record.attempts,
     ...(leaf === undefined
       ? {}

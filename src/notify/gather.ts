@@ -111,10 +111,14 @@ function failedLine(record: CertificateRecord): FailedLine {
   };
 }
 
-function whatToDo({ id, spec, status, reason }: CertificateRecord): string {
+function whatToDo({ id, spec, status, reason, error }: CertificateRecord): string {
   const name = spec.names[0] ?? id;
   // A shell would take the asterisk for itself.
   const argument = name.includes("*") ? `'${name}'` : name;
+  if (error?.code === "paused_by_ca") {
+    const where = error.url === undefined ? "at the CA" : `at ${error.url}`;
+    return `Only you can end this, ${where}; then: certherd resume ${argument}`;
+  }
   if (status === "attention") return `When that is mended: certherd retry ${argument}`;
   if (reason === "customer") return "It goes on by itself once the name's owner has changed that.";
   if (reason === "node" || reason === "ca") return "It goes on by itself as soon as it can.";

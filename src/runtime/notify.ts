@@ -1,8 +1,9 @@
 import { startNotify } from "../notify/service.ts";
+import { startDigests } from "./digests.ts";
 import type { House } from "./house.ts";
-import type { Service } from "./service.ts";
+import { type Service, together } from "./service.ts";
 
 /** Sends mail. */
 export async function startMail(house: House): Promise<Service> {
-  return await Promise.resolve(startNotify(house));
+  return await Promise.resolve(together([startNotify(house), startDigests(house)]));
 }

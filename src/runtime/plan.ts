@@ -15,7 +15,7 @@ import type { House } from "./house.ts";
 /** Milliseconds from an order to its certificate, as a rule: validation, a poll or two, and the download. */
 export const SETTLES = 3_000;
 /** Milliseconds between two orders: what one installation gets done where the CA does not limit it (`npm run bench`). */
-const PACE = 20;
+export const PACE = 20;
 /** Requests of one certificate that a CA counts by the second: authorization, challenge, polls, finalize, download. */
 const REQUESTS = 6;
 /** Certificates that are on their way and have not been ordered yet. Those after it hold their tokens already. */

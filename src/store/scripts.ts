@@ -58,7 +58,7 @@ return {action, generation}
  *
  * KEYS: certificate, prefix of the status sets, events, the stream of all events, prefix of the imports, renewals.
  * ARGV: id, generation, settled ("1"), event (JSON), n, field, value, … ("" deletes the field), status.
- * Returns {"stale"} or {"ok", "1" when an import was waiting for it, import that ended, …}.
+ * Returns {"stale"} or {"ok", "1" when the digest of an import is to tell of it, import that ended, …}.
  */
 export const transitionScript = new Script(
   "transition",
@@ -89,10 +89,11 @@ if event ~= '' then
 end
 local ended = {'ok', '0'}
 if settled == '1' and cur[3] and cur[3] ~= '' then
-  ended[2] = '1'
   redis.call('HDEL', cert, 'openIn')
   for import in string.gmatch(cur[3], '[^,]+') do
     local key = importPrefix .. import
+    -- A digest that has gone tells nothing more.
+    if redis.call('HGET', key, 'told') ~= '1' then ended[2] = '1' end
     redis.call('SREM', key .. ':open', id)
     redis.call('HINCRBY', key, 'settled:' .. status, 1)
     if redis.call('SCARD', key .. ':open') == 0 and redis.call('HGET', key, 'read') == '1'

@@ -2,6 +2,7 @@ import type { Command } from "commander";
 import { type CertificateRecord, STATUSES, type Status } from "../../core/certificate.ts";
 import { rfc3339 } from "../../core/clock.ts";
 import { certificateDocument } from "../../core/documents.ts";
+import { Forecast } from "../../runtime/forecast.ts";
 import type { House } from "../../runtime/house.ts";
 import { withRestoredHouse } from "../house.ts";
 import { type Io, oneOf, plain, printPieces } from "../output.ts";
@@ -29,8 +30,8 @@ export function listCommand(program: Command, io: Io, exit: (code: number) => vo
 async function* asJson(house: House, status: Status | undefined): AsyncGenerator<string> {
   yield '{"certificates":[';
   let separator = "";
-  for await (const record of house.certificates.all(status)) {
-    yield separator + JSON.stringify(certificateDocument(record));
+  for await (const { record, doneBy } of new Forecast(house).each(house.certificates.all(status))) {
+    yield separator + JSON.stringify(certificateDocument(record, doneBy));
     separator = ",\n";
   }
   yield "]}\n";
@@ -39,19 +40,20 @@ async function* asJson(house: House, status: Status | undefined): AsyncGenerator
 /** Columns of fixed width, as the rows are not known before they come. */
 async function* asTable(house: House, status: Status | undefined): AsyncGenerator<string> {
   let count = 0;
-  for await (const record of house.certificates.all(status)) {
+  for await (const { record, doneBy } of new Forecast(house).each(house.certificates.all(status))) {
     if (count++ === 0) yield line(["NAME", "STATUS", "EXPIRES", "SERIAL OR REASON"]);
-    yield line(cells(record));
+    yield line(cells(record, doneBy));
   }
   yield count === 0 ? "No certificates.\n" : `${count} certificates.\n`;
 }
 
-function cells(record: CertificateRecord): string[] {
+function cells(record: CertificateRecord, doneBy: number | undefined): string[] {
   const { spec, status, leaf, detail, until } = record;
   const more = spec.names.length > 1 ? ` (+${spec.names.length - 1})` : "";
   const why = [until ? `until ${rfc3339(until)}` : "", detail ?? ""].filter((part) => part !== "").join(": ");
+  const forecast = doneBy === undefined || until ? "" : `done by ${rfc3339(doneBy)}`;
   const expires = leaf ? rfc3339(leaf.notAfter).slice(0, 10) : "–";
-  return [`${spec.names[0]}${more}`, status, expires, why || (leaf?.serial ?? "")];
+  return [`${spec.names[0]}${more}`, status, expires, why || forecast || (leaf?.serial ?? "")];
 }
 
 function line([name = "", status = "", expires = "", rest = ""]: readonly string[]): string {

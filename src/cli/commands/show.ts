@@ -3,6 +3,7 @@ import { type CertificateRecord, certificateId } from "../../core/certificate.ts
 import { certificateDocument } from "../../core/documents.ts";
 import { usageError } from "../../core/errors.ts";
 import { checkName } from "../../core/names.ts";
+import { Forecast } from "../../runtime/forecast.ts";
 import type { House } from "../../runtime/house.ts";
 import { withRestoredHouse } from "../house.ts";
 import { type Io, plain, print } from "../output.ts";
@@ -21,7 +22,7 @@ export function showCommand(program: Command, io: Io, exit: (code: number) => vo
       await withRestoredHouse(io, async (house) => {
         const record = await findCertificate(house, name);
         const document = {
-          ...certificateDocument(record),
+          ...certificateDocument(record, await new Forecast(house).of(record)),
           events: await house.certificates.events(record.id),
         };
         if (options.json) print(io, JSON.stringify(document));
@@ -52,6 +53,7 @@ function printDocument(house: House, io: Io, record: CertificateRecord, document
     ["Names", document.names.length > 1 ? document.names.join(", ") : undefined],
     ["Status", document.status + (document.reason ? ` (${document.reason})` : "")],
     ["Until", document.until],
+    ["Done by", document.doneBy],
     ["Because", document.detail],
     ["What the CA says", document.error?.type.startsWith("urn:ietf") ? document.error.type : undefined],
     ["Act at", document.error?.url],
