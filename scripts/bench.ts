@@ -1,11 +1,13 @@
 /**
  * How fast, how many requests and how much memory: Certherd beside a bare loop over acme-client, against the same
  * test CA in the same run, so that the machine's speed cancels out. `--rows N` (1000), `--loop N` (200) names.
+ * Then how much of a CA's limits is used, beside what an ideal client would use: `--limited N` (600) names.
  */
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { limitedOf, limitsYaml } from "../test/support/limits-yaml.ts";
 import { waitUntil } from "../test/support/temp.ts";
 import { bareLoop } from "./bench-loop.ts";
 import { exitOf, openStage, PROJECT, type Stage, startCertherd, stopProcess } from "./stage.ts";
@@ -19,12 +21,15 @@ interface Result {
   peakMemory: string;
 }
 
-const { values } = parseArgs({ options: { rows: { type: "string" }, loop: { type: "string" } } });
+const { values } = parseArgs({
+  options: { rows: { type: "string" }, loop: { type: "string" }, limited: { type: "string" } },
+});
 const results = [
   await measured(Number(values.rows ?? 1_000), certherd),
   await measured(Number(values.loop ?? 200), loop),
 ];
 report(results);
+await limited(Number(values.limited ?? 600));
 
 /** A stage of its own for each, as what one leaves behind at the CA would slow the other. */
 async function measured(rows: number, run: (stage: Stage, rows: number) => Promise<Result>): Promise<Result> {
@@ -68,6 +73,40 @@ async function certherd(stage: Stage, rows: number): Promise<Result> {
     };
   } finally {
     await stopProcess(up);
+  }
+}
+
+/** Let's Encrypt's limits with all periods divided by 360: 300 orders at once, and then ten a second. */
+async function limited(rows: number): Promise<void> {
+  if (rows === 0) return;
+  const scale = 360;
+  const stage = await openStage({ gate: true, limits: { scale } });
+  const home = join(PROJECT, ".cache/bench-limits");
+  rmSync(home, { recursive: true, force: true });
+  mkdirSync(home, { recursive: true, mode: 0o700 });
+  const [csv, config] = [join(home, "domains.csv"), join(home, "certherd.yaml")];
+  writeFileSync(config, limitsYaml(stage, { scale }));
+  const lines = Array.from(
+    { length: rows },
+    (_, n) => `host${n}.customer${n % 97}.example,443,${stage.acmePort}`,
+  );
+  writeFileSync(csv, `${lines.join("\n")}\n`);
+  const { CERTHERD_CA: _, CERTHERD_CA_ROOT: __, ...env } = stage.env;
+  try {
+    const startedAt = Date.now();
+    const ours = { ...env, CERTHERD_HOME: home, CERTHERD_CONFIG: config };
+    const log = join(home, "import.log");
+    const code = await exitOf(startCertherd(["import", csv, "--wait"], ours, log));
+    if (code !== 0) throw new Error(`The import ended with ${code}: see ${log}.`);
+    const seconds = (Date.now() - startedAt) / 1_000;
+    const { limits, refusals } = limitedOf(stage).stats();
+    const { letThrough, wouldHaveAllowed } = limits.newOrders;
+    const used = ((100 * letThrough) / wouldHaveAllowed).toFixed(1);
+    console.log(
+      `\n${rows} names at a CA with limits (periods divided by ${scale}): ${seconds.toFixed(1)} s; ${letThrough} orders where an ideal client had made ${wouldHaveAllowed} in that time (${used} %), ${refusals.length} refused.`,
+    );
+  } finally {
+    await stage.close();
   }
 }
 

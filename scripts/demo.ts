@@ -20,8 +20,12 @@ import { MissingToolError } from "./tools.ts";
 
 /** What fixtures/demo.csv holds that must fail: the reason is part of what the demo shows. */
 const MALFORMED = "shop_.atelier-sud.fr";
-const UNRESOLVED = "gone.polder.nl";
+const MOVED = "gone.polder.nl";
 const BLOCKED = "blocked.sierra-bikes.es";
+/** Where the customer's name leads that has moved away. */
+const ELSEWHERE = "127.0.0.9";
+/** Names in the list that the forecast is made for. */
+const FORECAST = 4_000;
 /** From here on many orders overlap at Pebble, which it does not survive. */
 const GATE_FROM = 100;
 
@@ -51,8 +55,17 @@ try {
 async function demo(): Promise<number> {
   say("Starting a private Redis, the test CA Pebble with its own DNS, and a mail catcher …");
   const stage = await openStage({ blocklist: [BLOCKED], gate: (rows ?? 0) > GATE_FROM });
-  await stage.pebble.dns.setServfail(UNRESOLVED);
-  const env = { ...stage.env, CERTHERD_HOME: home };
+  await stage.pebble.dns.addA(MOVED, [ELSEWHERE]);
+  const config = join(home, "certherd.yaml");
+  writeFileSync(config, "vips: [127.0.0.1]\n");
+  const env = {
+    ...stage.env,
+    CERTHERD_HOME: home,
+    CERTHERD_CONFIG: config,
+    CERTHERD_PREFLIGHT: "require",
+    CERTHERD_DNS: stage.pebble.dns.address,
+    CERTHERD_HTTP_PORT: String(stage.acmePort),
+  };
   const csv = join(home, "domains.csv");
   const expected = writeCsv(csv, stage);
   const up = startCertherd(["up"], env, join(home, "up.log"));
@@ -61,13 +74,17 @@ async function demo(): Promise<number> {
       timeoutMs: 20_000,
       what: "certherd up to start",
     });
-    say(`\n$ certherd import ${rows === undefined ? "fixtures/demo.csv" : `${rows} rows`} --wait`);
+    const what = rows === undefined ? "fixtures/demo.csv" : `${rows} rows`;
+    say(`\n$ certherd import ${what} --triage`);
+    await exitOf(startCertherd(["import", csv, "--triage"], env));
+    say(`\n$ certherd import ${what} --wait`);
     const startedAt = Date.now();
     await exitOf(startCertherd(["import", csv, "--wait"], env));
     const seconds = (Date.now() - startedAt) / 1_000;
     const listed = list(env);
     if (rows === undefined) showTable(listed);
     const mailed = await showMail(stage);
+    await showForecast();
     return conclude(stage, listed, expected, mailed, seconds);
   } finally {
     await stopProcess(up);
@@ -98,6 +115,18 @@ function writeCsv(path: string, { acmePort, smtp }: Stage): number {
   );
   writeFileSync(path, `${lines.join("\n")}\n`);
   return rows;
+}
+
+/** What a list of thousands would take at Let's Encrypt. It is asked nothing for that. */
+async function showForecast(): Promise<void> {
+  const csv = join(home, "forecast.csv");
+  const lines = Array.from({ length: FORECAST }, (_, n) =>
+    n % 40 === 0 ? `shop${n}.busy.example` : `www.customer${n}.example`,
+  );
+  writeFileSync(csv, `${lines.join("\n")}\n`);
+  say(`\n$ CERTHERD_CA=letsencrypt certherd plan ${FORECAST}-names.csv`);
+  const env = { CERTHERD_HOME: join(home, "forecast"), CERTHERD_CA: "letsencrypt" };
+  await exitOf(startCertherd(["plan", csv], env));
 }
 
 function list(env: Record<string, string>): Listed[] {
@@ -150,7 +179,9 @@ function conclude(
     `${issued} certificates in ${seconds.toFixed(1)} s (${(issued / seconds).toFixed(0)} a second), ${(requests / Math.max(1, issued)).toFixed(1)} requests to the CA each.`,
   );
   if (rows === undefined)
-    say(`Meant to fail: ${MALFORMED} (malformed), ${UNRESOLVED} (no DNS), ${BLOCKED} (the CA refuses it).`);
+    say(
+      `Meant to fail: ${MALFORMED} (malformed), ${MOVED} (leads elsewhere: waits for its owner), ${BLOCKED} (the CA refuses it).`,
+    );
   if (issued === expected && mailed > 0) return 0;
   console.error(`Expected ${expected} certificates and mail about them; got ${issued} and ${mailed}.`);
   return 1;

@@ -151,7 +151,8 @@ function lines({ counts, others, rejected, customersFile }: Found, total: number
   const parts = (Object.keys(WORDS) as Kind[])
     .filter((kind) => kind === "ready" || counts[kind] > 0)
     .map((kind) => `${counts[kind]} ${WORDS[kind]}`);
-  if (rejected > 0) parts.push(`${rejected} rows rejected (--dry-run shows why)`);
+  if (rejected > 0)
+    parts.push(`${rejected} ${rejected === 1 ? "row" : "rows"} rejected (--dry-run shows why)`);
   const rows = others
     .slice(0, SHOWN)
     .map(({ spec, verdict }) => [
@@ -160,7 +161,7 @@ function lines({ counts, others, rejected, customersFile }: Found, total: number
       verdict.kind === "ready" ? "" : verdict.detail,
     ]);
   return [
-    `${total} certificates to order: ${parts.join(", ")}. Nothing was ordered.`,
+    `${total} ${total === 1 ? "certificate" : "certificates"} to order: ${parts.join(", ")}. Nothing was ordered.`,
     ...(rows.length > 0 ? ["", table(["NAME", "", "WHY"], rows)] : []),
     ...(others.length > rows.length ? [`… and ${others.length - rows.length} more`] : []),
     ...(customersFile === undefined ? [] : ["", `What customers have to set is in ${customersFile}.`]),

@@ -1,7 +1,7 @@
 import { namesKey } from "../core/certificate.ts";
 import { registeredDomain } from "../core/names.ts";
 import { emission } from "./gcra.ts";
-import { type CaLimits, limitFor, type OrderLimit } from "./table.ts";
+import { type CaLimits, type Limit, limitFor, type OrderLimit } from "./table.ts";
 
 /**
  * What an order need not pay for:
@@ -13,6 +13,12 @@ export type Exemption = "none" | "renewal" | "ari";
 
 /** Exemption by the same names: https://letsencrypt.org/docs/rate-limits/#non-ari-renewals. A day is left for clocks. */
 const RENEWAL_WINDOW = 119 * 86_400_000;
+
+/**
+ * A limit that is not known holds nobody back; but when the CA says that it is met, that has to be kept, or the next
+ * order would be refused, too.
+ */
+const UNKNOWN: Limit = { count: 1_000, period: 1_000 };
 
 /** One bucket that an order takes a token of. Times in milliseconds. */
 export interface Bucket {
@@ -31,13 +37,11 @@ export function bucketsOf(names: readonly string[], limits: CaLimits, exemption:
     wanted.unshift(["newOrders", ""]);
     for (const domain of new Set(names.map(domainOf))) wanted.push(["certificatesPerDomain", domain]);
   }
-  return wanted.flatMap(([limit, subject]) => bucketOf(limits, limit, subject) ?? []);
+  return wanted.map(([limit, subject]) => bucketOf(limits, limit, subject));
 }
 
-/** Undefined where the CA has no such limit. */
-export function bucketOf(limits: CaLimits, limit: OrderLimit, subject: string): Bucket | undefined {
-  const allowed = limitFor(limits, limit, subject);
-  if (!allowed) return undefined;
+export function bucketOf(limits: CaLimits, limit: OrderLimit, subject: string): Bucket {
+  const allowed = limitFor(limits, limit, subject) ?? UNKNOWN;
   // One order of the account stays in hand, for a request that was lost on the way and has to be made again.
   const burst = limit === "newOrders" ? Math.max(1, allowed.count - 1) : allowed.count;
   return { limit, subject, emission: emission(allowed), burst };

@@ -156,7 +156,6 @@ export class Ledger {
   /** The CA has refused an order for this limit, and said for how many milliseconds. */
   async exhausted(limit: OrderLimit, subject: string, wait: number): Promise<void> {
     const bucket = bucketOf(this.limits, limit, subject);
-    if (!bucket) return;
     await exhaustScript.run(
       this.#redis,
       [...this.#keysOf(bucket), keys.rooms(this.account)],

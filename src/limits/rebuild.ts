@@ -28,8 +28,6 @@ export class LedgerRebuild {
     const limits = leaf?.ca === undefined ? undefined : this.#limits.get(leaf.ca);
     if (!limits || leaf?.ca === undefined || leaf.issuedAt === undefined) return;
     for (const bucket of bucketsOf(spec.names, limits, leaf.exempt ? "renewal" : "none")) {
-      // It is full again, whatever was taken before.
-      if (this.#now - leaf.issuedAt >= bucket.emission * bucket.burst) continue;
       const key = keys.bucket(bucket.limit, leaf.ca, bucket.subject);
       const spent = this.#spent.get(key) ?? { emission: bucket.emission, at: [] };
       this.#spent.set(key, spent);

@@ -50,11 +50,7 @@ export class WaitingRooms {
     for (const room of due) {
       const [limit = "", , subject = ""] = room.split(":");
       const parts = [limit, this.#account, subject] as const;
-      // A limit that the configuration has taken away holds nobody any more.
-      const { emission, burst } = bucketOf(this.#limits, limit as OrderLimit, subject) ?? {
-        emission: 1,
-        burst: Number.MAX_SAFE_INTEGER,
-      };
+      const { emission, burst } = bucketOf(this.#limits, limit as OrderLimit, subject);
       const holders = (await wakeScript.run(
         this.#redis,
         [keys.bucket(...parts), keys.holds(...parts), keys.room(...parts), keys.rooms(this.#account)],

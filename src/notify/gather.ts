@@ -1,6 +1,7 @@
 import type { CertificateRecord } from "../core/certificate.ts";
 import type { CertificateStore } from "../store/certificates.ts";
 import {
+  type CustomerLine,
   type FailedLine,
   type IssuedLine,
   MAX_LINES,
@@ -9,7 +10,7 @@ import {
   type WaitingLine,
 } from "./render.ts";
 
-export type Findings = Pick<Report, "issued" | "failed" | "waiting" | "totals">;
+export type Findings = Pick<Report, "issued" | "failed" | "customers" | "waiting" | "totals">;
 
 type Group = keyof Totals | "unknown";
 
@@ -22,8 +23,9 @@ export async function gather(
   certificates: CertificateStore,
   kind: Report["kind"],
 ): Promise<Findings | undefined> {
-  const totals: Totals = { issued: 0, failed: 0, waiting: 0, underway: 0, stopped: 0 };
+  const totals: Totals = { issued: 0, failed: 0, customers: 0, waiting: 0, underway: 0, stopped: 0 };
   const issued: IssuedLine[] = [];
+  const customers: CustomerLine[] = [];
   const waiting: WaitingLine[] = [];
   // Those that need a person stand first, and are not crowded out by those that do not.
   const standing: FailedLine[] = [];
@@ -36,13 +38,14 @@ export async function gather(
       if (kind === "now" && record.status !== "attention") continue;
       totals[group]++;
       if (group === "issued") keep(issued, () => issuedLine(record));
+      else if (group === "customers") keep(customers, () => customerLine(record));
       else if (group === "waiting") keep(waiting, () => waitingLine(record));
       else if (group === "failed")
         keep(record.status === "attention" ? standing : trying, () => failedLine(record));
     }
   }
   if (!isWorthTelling(kind, totals)) return undefined;
-  return { totals, issued, waiting, failed: [...standing, ...trying].slice(0, MAX_LINES) };
+  return { totals, issued, customers, waiting, failed: [...standing, ...trying].slice(0, MAX_LINES) };
 }
 
 function keep<T>(lines: T[], make: () => T): void {
@@ -59,6 +62,7 @@ function groupOf(record: CertificateRecord | undefined): Group {
     case "attention":
       return "failed";
     case "waiting":
+      if (record.reason === "customer") return "customers";
       return record.reason === undefined || record.reason === "limit" ? "waiting" : "failed";
     case "paused":
     case "removed":
@@ -75,21 +79,25 @@ function groupOf(record: CertificateRecord | undefined): Group {
 
 /** What is on its way again will be told when it comes to rest; only a digest of an import is told whatever it holds. */
 function isWorthTelling(kind: Report["kind"], totals: Totals): boolean {
-  const { issued, failed, waiting, underway, stopped } = totals;
+  const { issued, failed, customers, waiting, underway, stopped } = totals;
   switch (kind) {
     case "now":
     case "each":
-      return issued + failed > 0;
+      return issued + failed + customers > 0;
     case "later":
-      return issued + failed + waiting > 0;
+      return issued + failed + customers + waiting > 0;
     case "import":
-      return issued + failed + waiting + underway + stopped > 0;
+      return issued + failed + customers + waiting + underway + stopped > 0;
   }
 }
 
 function issuedLine({ id, spec, leaf }: CertificateRecord): IssuedLine {
   const name = spec.names[0] ?? id;
   return { name, names: spec.names, ...(leaf && { notAfter: leaf.notAfter, serial: leaf.serial }) };
+}
+
+function customerLine({ id, spec, detail }: CertificateRecord): CustomerLine {
+  return { name: spec.names[0] ?? id, sentence: detail ?? "A record of its DNS has to be changed." };
 }
 
 function waitingLine({ id, spec, detail, until }: CertificateRecord): WaitingLine {
@@ -120,7 +128,6 @@ function whatToDo({ id, spec, status, reason, error }: CertificateRecord): strin
     return `Only you can end this, ${where}; then: certherd resume ${argument}`;
   }
   if (status === "attention") return `When that is mended: certherd retry ${argument}`;
-  if (reason === "customer") return "It goes on by itself once the name's owner has changed that.";
   if (reason === "node" || reason === "ca") return "It goes on by itself as soon as it can.";
   return `It goes on by itself; not to wait for that: certherd retry ${argument}`;
 }

@@ -27,6 +27,13 @@ export interface FailedLine {
   validUntil?: number;
 }
 
+/** A name whose owner has to change something in DNS. */
+export interface CustomerLine {
+  name: string;
+  /** What is to be set, and what is there today. */
+  sentence: string;
+}
+
 export interface WaitingLine {
   name: string;
   sentence: string;
@@ -38,6 +45,8 @@ export interface WaitingLine {
 export interface Totals {
   issued: number;
   failed: number;
+  /** Waiting for the owners of their names. */
+  customers: number;
   /** Waiting for a limit of the CA. */
   waiting: number;
   /** On their way again. */
@@ -54,6 +63,7 @@ export interface Report {
   importCounts?: ImportCounts;
   issued: readonly IssuedLine[];
   failed: readonly FailedLine[];
+  customers: readonly CustomerLine[];
   waiting: readonly WaitingLine[];
   totals: Totals;
   /** Which Certherd is speaking. */
@@ -69,9 +79,12 @@ export interface Rendered {
 
 /** One mail. Whatever the report holds comes out as text: escaped, and without control characters. */
 export function render(report: Report): Rendered {
-  const sections = [failedSection(report), issuedSection(report), waitingSection(report)].filter(
-    (section) => section.entries.length > 0,
-  );
+  const sections = [
+    failedSection(report),
+    customersSection(report),
+    issuedSection(report),
+    waitingSection(report),
+  ].filter((section) => section.entries.length > 0);
   const title = titleOf(report);
   const parts = { title, intro: introOf(report), sections, footer: `Certherd on ${report.node}` };
   return { subject: shorten(`Certherd: ${title}`, 200), ...layOut(parts) };
@@ -89,7 +102,8 @@ export function renderNotice(notice: { title: string; detail: string }, node: st
 }
 
 function titleOf(report: Report): string {
-  const { kind, totals, issued, failed } = report;
+  const { kind, totals, issued, failed, customers } = report;
+  const [owner] = customers;
   const first = failed[0] ?? issued[0];
   if (kind === "now")
     return totals.failed === 1 && failed[0]
@@ -97,9 +111,12 @@ function titleOf(report: Report): string {
       : `${totals.failed} certificates need you`;
   if (kind === "each" && totals.issued + totals.failed === 1 && first)
     return failed[0] ? `${first.name} failed: ${reasonOf(failed[0])}` : `${first.name} issued`;
+  if (kind === "each" && owner && totals.customers === 1 && !first)
+    return `${owner.name} waits for its owner: ${reasonOf(owner)}`;
   const counts = [
     `${totals.issued} issued`,
     ...(totals.failed > 0 ? [`${totals.failed} failed`] : []),
+    ...(totals.customers > 0 ? [`${totals.customers} waiting for their owners`] : []),
     ...(totals.waiting > 0 ? [`${totals.waiting} waiting`] : []),
     ...(totals.underway > 0 && kind === "import" ? [`${totals.underway} on their way`] : []),
   ].join(", ");
@@ -109,7 +126,7 @@ function titleOf(report: Report): string {
 }
 
 /** The sentence without its end, as the subject goes on after it in many a list. */
-function reasonOf(line: FailedLine): string {
+function reasonOf(line: Pick<FailedLine, "sentence">): string {
   return shorten(line.sentence, 90).replace(/\.$/, "");
 }
 
@@ -172,6 +189,14 @@ function issuedSection({ issued, totals }: Report): Section {
     totals.issued,
     "certherd list --status issued, or --status serving",
   );
+}
+
+function customersSection({ customers, totals }: Report): Section {
+  const entries = customers
+    .slice(0, MAX_LINES)
+    .map(({ name, sentence }): Entry => ({ name, lines: [sentence] }));
+  const title = "Waiting for their owners to change DNS; they go on by themselves";
+  return section(title, "#0969da", entries, totals.customers, "certherd list --status waiting");
 }
 
 function waitingSection({ waiting, totals }: Report): Section {

@@ -3,6 +3,7 @@ import { readDirectory } from "../acme/directory.ts";
 import type { CaConfig, Config } from "../config/load.ts";
 import { humanDuration } from "../core/duration.ts";
 import { asAppError } from "../core/errors.ts";
+import { Breaker } from "../limits/breaker.ts";
 import { FOLDER, makeFolder } from "../store/atomic.ts";
 import { exitCodeOf } from "./exit.ts";
 import { type House, openHouse } from "./house.ts";
@@ -33,6 +34,7 @@ export async function* examine(config: Config): AsyncGenerator<Finding> {
   if (house === undefined) return;
   try {
     yield await checkRoles(house);
+    for (const ca of config.cas) yield await checkAccount(house, ca.name);
     for (const port of await house.responders.asked()) yield await checkPort(house, port);
   } finally {
     await house.close();
@@ -75,6 +77,18 @@ async function checkCa(ca: CaConfig): Promise<string> {
   if (externalAccountRequired && !ca.eab)
     throw new Error("It wants external account binding; set CERTHERD_EAB_KID and CERTHERD_EAB_HMAC.");
   return `${ca.directory} answers in ${latency} ms; the clocks agree.`;
+}
+
+/** Whether anything of the account goes on. */
+async function checkAccount({ redis, stops }: House, ca: string): Promise<Finding> {
+  const stopped = await stops.reason(ca);
+  const broken = await new Breaker(redis, ca).state();
+  const detail = stopped
+    ? `Stopped: ${stopped.message} Mend that, then: certherd retry`
+    : broken
+      ? `Paused after ${broken.count} failures in a row (${broken.detail}); one certificate at a time tries again. When it is mended: certherd retry`
+      : "Orders go on.";
+  return { what: `account ${ca}`, ok: !stopped && !broken, detail, exitCode: 1 };
 }
 
 async function checkRoles(house: House): Promise<Finding> {

@@ -56,7 +56,7 @@ describe("1,200 names on 300 registered domains, two workers", () => {
   it("no 429, and 98 % of the account's orders are used; the plan had named the end", async () => {
     start("respond", "issue", "issue");
     const csv = house.csv("domains.csv", rows(1_200, 300));
-    const plan = { orders: 1200, finishesAt: new Date().toISOString() };
+    const plan = await house.json<{ orders: number; finishesAt: string }>("plan", csv);
     expect(plan.orders).toBe(1_200);
     const begun = Date.now();
     await house.run(["import", csv]);
