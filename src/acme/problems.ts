@@ -72,15 +72,23 @@ function sentenceOf({ detail, type, subproblems = [] }: Problem): string {
  */
 export function problemError(problem: Problem, status = 0, retryAt?: number): AppError {
   const short = shortType(problem.type);
-  const paused = short === "rateLimited" && status === 429 && retryAt === undefined;
+  const paused = isPause(short, problem, retryAt);
   return new AppError(sentenceOf(problem), {
     code: paused ? "paused_by_ca" : nameOf(short, status, retryAt),
     url: paused ? /https:\/\/[^\s"<>]+/.exec(problem.detail)?.[0] : undefined,
-    disposition: dispositionOf(short, status, retryAt),
+    disposition: paused ? "attention" : dispositionOf(short, status, retryAt),
     type: problem.type,
     retryAt,
     identifier: identifierOf(problem),
   });
+}
+
+/**
+ * Only a person can end this, on the page that the sentence names. Other refusals may lack a Retry-After too: Let's
+ * Encrypt's of less than half a second do (boulder, ratelimits/limiter.go).
+ */
+function isPause(short: string, { detail }: Problem, retryAt: number | undefined): boolean {
+  return short === "rateLimited" && retryAt === undefined && /please visit/i.test(detail);
 }
 
 function nameOf(short: string, status: number, retryAt: number | undefined): string {
@@ -92,7 +100,7 @@ function nameOf(short: string, status: number, retryAt: number | undefined): str
 function dispositionOf(short: string, status: number, retryAt: number | undefined): Disposition {
   // Too many requests a second, or too much to do: the same request again, when the CA has said.
   if (status === 503 && retryAt !== undefined) return "transient";
-  if (short === "rateLimited") return retryAt === undefined ? "attention" : "limit";
+  if (short === "rateLimited") return "limit";
   if (status === 429 && retryAt !== undefined) return "limit";
   // An order that the CA has forgotten: the next one is a new one.
   if (short && status === 404) return "retry";

@@ -25,6 +25,15 @@ export async function withRestoredHouse<T>(io: Io, action: (house: House) => Pro
   });
 }
 
+/** Like `withRestoredHouse`, for commands that only look: they need not see to it that everything goes on. */
+export async function withHouseToRead<T>(io: Io, action: (house: House) => Promise<T>): Promise<T> {
+  return await withHouse(io, async (house) => {
+    const { restoreIfLost } = await import("../runtime/upkeep.ts");
+    await restoreIfLost(house);
+    return await action(house);
+  });
+}
+
 /** What issuing a certificate takes. */
 const NEEDED: readonly Role[] = ["respond", "notify", "issue"];
 

@@ -6,7 +6,7 @@ import { issueOne } from "./commands/issue.ts";
 import { NOBODY_RENEWS, someoneRenews, withRestoredHouse } from "./house.ts";
 import { runBulk } from "./lb-bulk.ts";
 import { failure, success } from "./lb-words.ts";
-import { type Io, note, print, processIo } from "./output.ts";
+import { type Io, note, outliveReader, print, processIo } from "./output.ts";
 import { version } from "./version.ts";
 
 const HELP = `Usage: lb-letsencrypt -i -p VIPPORT -h ACMEPORT -d DOMAIN [-d DOMAIN ...] [-f FROM -t TO -r RELAY [-x PORT]]
@@ -48,6 +48,7 @@ const OPTIONS = {
 
 /** The original script's command line, with its meaning: `-h` is the ACME port. Returns the exit code. */
 export async function main(argv: readonly string[], io: Io = processIo): Promise<number> {
+  outliveReader(io);
   try {
     const given = parse(argv);
     if (given.help || argv.length === 0) {

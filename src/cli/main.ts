@@ -11,11 +11,12 @@ import { planCommand } from "./commands/plan.ts";
 import { retryCommand } from "./commands/retry.ts";
 import { showCommand } from "./commands/show.ts";
 import { upCommand } from "./commands/up.ts";
-import { type Io, note, processIo } from "./output.ts";
+import { type Io, note, outliveReader, processIo } from "./output.ts";
 import { version } from "./version.ts";
 
 /** Runs one command line; what it returns is the exit code. */
 export async function main(argv: readonly string[], io: Io = processIo): Promise<number> {
+  outliveReader(io);
   let code = 0;
   const exit = (value: number): void => {
     code = value;

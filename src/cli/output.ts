@@ -10,6 +10,13 @@ export interface Io {
 
 export const processIo: Io = { out: process.stdout, err: process.stderr };
 
+/** Whoever reads the output may have seen enough (`certherd list | head`): that is no fault. */
+export function outliveReader({ out }: Io): void {
+  out.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code !== "EPIPE") throw error;
+  });
+}
+
 export function print(io: Io, line = ""): void {
   io.out.write(`${line}\n`);
 }
@@ -20,7 +27,12 @@ export function note(io: Io, line: string): void {
 
 /** Writes pieces of any number, at the pace of whoever reads them. */
 export async function printPieces(io: Io, pieces: AsyncIterable<string> | Readable): Promise<void> {
-  for await (const piece of pieces) if (!io.out.write(piece)) await once(io.out, "drain");
+  for await (const piece of pieces) {
+    // Nobody reads any more: what is left need not even be made.
+    if (!io.out.writable) return;
+    if (!io.out.write(piece))
+      await Promise.race([once(io.out, "drain"), once(io.out, "close")]).catch(() => undefined);
+  }
 }
 
 /** Control characters would move a terminal's cursor: a CA's words and a CSV's cells are not ours. */

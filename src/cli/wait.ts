@@ -11,6 +11,9 @@ import { Progress } from "./progress.ts";
 const LOOK = 200;
 /** Looks between two looks at whether workers are alive. */
 const WORKERS_EVERY = 15;
+/** Milliseconds between two forecasts, and how many times as long as one takes at the least. */
+const FORECAST_EVERY = 5_000;
+const FORECAST_PART = 20;
 /** Milliseconds for which mail of a worker in this process is waited for. */
 const MAIL_PATIENCE = 30_000;
 
@@ -40,11 +43,14 @@ export async function waitForImport(
   const stop = (): void => interrupt.abort();
   process.once("SIGTERM", stop).once("SIGINT", stop);
   let doneBy: number | undefined;
+  let forecastAt = 0;
   try {
     for (let looks = 0; ; looks++) {
-      if (looks % WORKERS_EVERY === 0) {
-        await workers.ensure();
+      if (looks % WORKERS_EVERY === 0) await workers.ensure();
+      if (progress && Date.now() >= forecastAt) {
+        const begun = Date.now();
         doneBy = await new Forecast(house).all();
+        forecastAt = Date.now() + Math.max(FORECAST_EVERY, (Date.now() - begun) * FORECAST_PART);
       }
       const record = await house.imports.get(id);
       if (record) progress?.update({ ...(await stateOf(house, record)), doneBy }, Date.now());

@@ -92,3 +92,10 @@ export function describeFaults(error: z.ZodError): string {
     .map((issue) => `${issue.path.length ? issue.path.join(".") : "the file"}: ${issue.message}`)
     .join("; ");
 }
+
+/** Without the keys whose value is undefined, so that they do not stand over a default. */
+export function defined<T extends object>(settings: T): { [K in keyof T]?: Exclude<T[K], undefined> } {
+  return Object.fromEntries(Object.entries(settings).filter(([, value]) => value !== undefined)) as {
+    [K in keyof T]?: Exclude<T[K], undefined>;
+  };
+}

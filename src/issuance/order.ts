@@ -1,7 +1,6 @@
 import type { Order } from "../acme/session.ts";
-import { type CertificateRecord, holderOf, namesKey } from "../core/certificate.ts";
+import { type CertificateRecord, holderOf } from "../core/certificate.ts";
 import { AppError, asAppError } from "../core/errors.ts";
-import { refusalOf } from "../limits/refusals.ts";
 import { DONE, type Handler, type Outcome } from "../queue/consumer.ts";
 import type { OrderJob } from "../queue/names.ts";
 import { askLedger, backToAdmission, isDone, isWanted } from "./admit.ts";
@@ -10,6 +9,7 @@ import { countFailure } from "./break.ts";
 import { askAgain, fail } from "./failure.ts";
 import { pollAt } from "./polling.ts";
 import type { IssuanceDeps, Turn } from "./ports.ts";
+import { parkNames, refusedByCa, UNTOLD } from "./refused.ts";
 import { finalize, save } from "./save.ts";
 
 /**
@@ -175,50 +175,6 @@ async function failed(
   return { ...outcome, data: { ...job, sent, transient: (job.transient ?? 0) + 1 } };
 }
 
-/** The CA counts more than we do, as another client may have used the account: our count is set right. */
-async function refusedByCa(
-  deps: IssuanceDeps,
-  record: CertificateRecord,
-  job: OrderJob,
-  error: AppError,
-): Promise<void> {
-  const { account, clock } = deps;
-  const { limit, subject } = refusalOf(error.message);
-  const at = error.retryAt ?? clock.now();
-  switch (limit) {
-    case "newOrders":
-    case "certificatesPerDomain":
-      await account.ledger.exhausted(limit, subject, at - clock.now());
-      return await backToAdmission(deps, record, job);
-    case "certificatesPerNameSet":
-      await account.ledger.exhausted(limit, namesKey(record.spec.names), at - clock.now());
-      return await backToAdmission(deps, record, job);
-    case "newRegistrations":
-    case "failedAuthorizations":
-    case "consecutiveFailures":
-      // Not of the order's buckets: it stands in line again when the CA has said.
-      return await backToAdmission(deps, record, job, at);
-  }
-}
-
-/** What the CA has paused is not asked for by any other certificate either. */
-async function parkNames(
-  { account }: IssuanceDeps,
-  { spec }: CertificateRecord,
-  error: AppError,
-): Promise<void> {
-  const words = error.message.toLowerCase();
-  const named = spec.names.filter((name) =>
-    new RegExp(`(?<![\\w.-])${literally(name)}(?![\\w-])`).test(words),
-  );
-  const { message: detail, url } = error;
-  await account.ledger.pause(named.length > 0 ? named : spec.names, { detail, ...(url ? { url } : {}) });
-}
-
-function literally(name: string): string {
-  return name.replace(/[.*]/g, "\\$&");
-}
-
 /**
  * A validation that met a closed port because the process that answers was just being started, after a crash, is not
  * the name's failure: it is ordered again at once. The CA has counted it, and so has the ledger.
@@ -250,7 +206,7 @@ async function waitForRoom(
   job: OrderJob,
   error: AppError,
 ): Promise<Outcome<OrderJob>> {
-  const at = error.retryAt ?? deps.clock.now();
+  const at = error.retryAt ?? deps.clock.now() + UNTOLD;
   const { id, generation } = record;
   const change = { status: "waiting", reason: "limit", until: at, detail: error.message } as const;
   const event = { what: "waiting", detail: error.message };

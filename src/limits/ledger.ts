@@ -1,60 +1,16 @@
 import type { Redis } from "ioredis";
 import { keys } from "../store/keys.ts";
 import { execAll } from "../store/script.ts";
+import type { Admission, AdmissionRequest, Pause, Streak, Verdict } from "./admission.ts";
 import { admitScript } from "./admission-script.ts";
-import { type Bucket, bucketOf, bucketsOf, type Exemption } from "./buckets.ts";
+import { type Bucket, bucketOf, bucketsOf } from "./buckets.ts";
 import { exhaustScript, settleScript, takeScript } from "./scripts.ts";
 import type { CaLimits, OrderLimit } from "./table.ts";
 import { failedScript, validationScript } from "./validation-scripts.ts";
 
-export type Verdict = { ok: true } | { ok: false; wait: number; name: string };
+export type { Admission, AdmissionRequest, Pause, Streak, Verdict } from "./admission.ts";
 
 const OK: Verdict = { ok: true };
-
-/** What admission may do with a certificate. Waits in milliseconds. */
-export type Admission =
-  /** Its tokens are held. `waiting`: the index still shows it as waiting. */
-  | { kind: "ok"; waiting: boolean }
-  /** Overtaken by a newer generation, paused or removed. */
-  | { kind: "drop" }
-  /** The generation before it has not handed over yet. */
-  | { kind: "early" }
-  /** The whole account is stopped. */
-  | { kind: "stopped" }
-  /** The CA has paused this name for the account, until a person acts. */
-  | { kind: "paused"; name: string }
-  /** A name of it has failed as often as it may. */
-  | { kind: "name"; wait: number; name: string }
-  /** It stands in the waiting room of a domain or a set of names, behind `ahead` others. */
-  | { kind: "room"; wait: number; limit: OrderLimit; subject: string; ahead: number }
-  /** The account may make no more orders now. */
-  | { kind: "orders"; wait: number }
-  /** The circuit breaker is open: nothing of the account is tried, but for one now and then. */
-  | { kind: "broken"; wait: number };
-
-export interface AdmissionRequest {
-  /** The certificate's. */
-  id: string;
-  generation: number;
-  names: readonly string[];
-  priority: number;
-  /** Who holds the tokens: the same for every try of one order. */
-  holder: string;
-  exemption: Exemption;
-}
-
-/** How often in a row the validation of a name has failed, and since when (milliseconds since the epoch). */
-export interface Streak {
-  name: string;
-  count: number;
-  since: number;
-}
-
-/** Why the CA has paused a name, and where a person may end that. */
-export interface Pause {
-  detail: string;
-  url?: string;
-}
 
 /**
  * What this house has spent of one CA account's limits, in Redis, by Redis's clock, so that all workers see the same.

@@ -19,7 +19,7 @@ for i = 1, #held, 2 do
     redis.call('ZREM', KEYS[3] .. field, holder)
     if spend then
       local tat = math.max(now, tonumber(redis.call('GET', KEYS[2] .. field) or '0')) + emission
-      redis.call('SET', KEYS[2] .. field, tat, 'PX', tat - now)
+      if tat > now then redis.call('SET', KEYS[2] .. field, tat, 'PX', tat - now) end
     elseif redis.call('EXISTS', KEYS[4] .. field) == 1 then
       redis.call('ZADD', KEYS[5], 'LT', now, field)
     end
@@ -82,8 +82,8 @@ local tat = math.max(now, tonumber(redis.call('GET', KEYS[1]) or '0'))
 local tokens = math.max(0, math.floor((now + emission * burst - tat) / emission) - held)
 local called = math.min(tokens, size, most)
 local due = tat + (held + tokens + 1) * emission - emission * burst
-if tokens >= size then due = now + tonumber(ARGV[6])
-elseif tokens > most then due = now end
+if called < math.min(tokens, size) then due = now
+elseif tokens >= size then due = now + tonumber(ARGV[6]) end
 redis.call('ZADD', KEYS[4], due, field)
 return called > 0 and redis.call('ZRANGE', KEYS[3], 0, called - 1) or {}
 `,

@@ -1,7 +1,7 @@
 import type { Redis } from "ioredis";
 import { keys } from "../store/keys.ts";
 import { execAll } from "../store/script.ts";
-import type { CertificateLimit, OrderLimit } from "./table.ts";
+import type { CertificateLimit } from "./table.ts";
 
 /** Keys looked at in one round trip. */
 const SLICE = 1_000;
@@ -38,12 +38,6 @@ export class LedgerView {
         .zcard(keys.holds(limit, this.#account, subject)),
     );
     return { tat: Number(tat ?? 0), holds: Number(holds) };
-  }
-
-  /** The buckets that somebody waits for. */
-  async rooms(): Promise<(SeenBucket & { limit: OrderLimit })[]> {
-    const fields = await this.#redis.zrange(keys.rooms(this.#account), "0", "-1");
-    return (await this.#read(fields)) as (SeenBucket & { limit: OrderLimit })[];
   }
 
   /** Every bucket that is not full. Walks over all keys of this Redis: for a person's question, never for a job. */

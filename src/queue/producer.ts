@@ -12,6 +12,7 @@ import {
 } from "./names.ts";
 
 const CHUNK = 1_000;
+const LINE_SLICE = 10_000;
 /** A finished job leaves nothing behind: its id must be free for the next order of the certificate. */
 const LEAVE_NOTHING = { removeOnComplete: true, removeOnFail: true } as const;
 
@@ -160,20 +161,18 @@ export class Producer {
     return counts.reduce((sum, count) => sum + count, 0);
   }
 
-  /** How many stand before each of these in the line for admission; undefined for one that does not stand in it. */
-  async placesInLine(account: string, jobs: readonly CertificateJob[]): Promise<(number | undefined)[]> {
-    const pipeline = this.#redis.pipeline();
-    for (const stage of ["admit", "check"] as const)
-      pipeline.zcard(`${PREFIX}:${queueNames[stage](account)}:prioritized`);
-    for (const { id, generation } of jobs)
-      for (const stage of ["admit", "check"] as const)
-        pipeline.zrank(`${PREFIX}:${queueNames[stage](account)}:prioritized`, jobIds[stage](id, generation));
-    const [admitting = 0, , ...ranks] = await execAll(pipeline);
-    return jobs.map((_, index) => {
-      const [admitted, checked] = [ranks[2 * index], ranks[2 * index + 1]];
-      if (typeof admitted === "number") return admitted;
-      return typeof checked === "number" ? Number(admitting) + checked : undefined;
-    });
+  /** The place of each job that stands in line for this account's admission, by its id. */
+  async placesInLine(account: string): Promise<ReadonlyMap<string, number>> {
+    const places = new Map<string, number>();
+    for (const stage of ["admit", "check"] as const) {
+      const key = `${PREFIX}:${queueNames[stage](account)}:prioritized`;
+      for (let from = 0; ; from += LINE_SLICE) {
+        const ids = await this.#redis.zrange(key, String(from), String(from + LINE_SLICE - 1));
+        for (const id of ids) places.set(id, places.size);
+        if (ids.length < LINE_SLICE) break;
+      }
+    }
+    return places;
   }
 
   /** Those of the given certificates that no queue holds a job for. */

@@ -10,12 +10,13 @@ import { domainOf } from "../limits/buckets.ts";
 import type { BucketState, PlanAccount, PlanOrder } from "../limits/planner/plan.ts";
 import { type CaLimits, limitFor, type OrderLimit } from "../limits/table.ts";
 import { LedgerView } from "../limits/view.ts";
+import { jobIds } from "../queue/names.ts";
 import type { House } from "./house.ts";
 
 /** Milliseconds from an order to its certificate, as a rule: validation, a poll or two, and the download. */
 export const SETTLES = 3_000;
 /** Milliseconds between two orders: what one installation gets done where the CA does not limit it (`npm run bench`). */
-export const PACE = 20;
+const PACE = 20;
 /** Requests of one certificate that a CA counts by the second: authorization, challenge, polls, finalize, download. */
 const REQUESTS = 6;
 /** Certificates that are on their way and have not been ordered yet. Those after it hold their tokens already. */
@@ -45,15 +46,24 @@ function paceOf({ requests }: CaLimits): number {
   return acme ? Math.max(PACE, (acme.period / acme.count) * REQUESTS) : PACE;
 }
 
-/** What stands in line already, in the order in which it was asked for. */
-export async function queuedOrders(house: House): Promise<PlanOrder[]> {
+/** What stands in line already, in the order in which it was asked for. `reported`: whether the plan is to tell of it. */
+export async function queuedOrders(house: House, reported = false): Promise<PlanOrder[]> {
   const records: CertificateRecord[] = [];
   for (const status of UNORDERED)
     for await (const record of house.certificates.all(status)) if (isOrder(record)) records.push(record);
-  records.sort((a, b) => a.acceptedAt - b.acceptedAt);
   const defaultCa = house.config.cas[0].name;
-  return records.map((record) => ({
-    ...planOrder(record.spec, false),
+  const line = await Promise.all(house.config.cas.map(({ name }) => house.producer.placesInLine(name)));
+  const placeOf = ({ id, generation }: CertificateRecord): number => {
+    const [admit, check] = [jobIds.admit(id, generation), jobIds.check(id, generation)];
+    // Who is not in line sleeps in a waiting room: it was in line before.
+    return (
+      line.map((places) => places.get(admit) ?? places.get(check)).find((place) => place !== undefined) ?? -1
+    );
+  };
+  const placed = records.map((record) => ({ record, place: placeOf(record) }));
+  placed.sort((a, b) => a.place - b.place || a.record.acceptedAt - b.record.acceptedAt);
+  return placed.map(({ record }) => ({
+    ...planOrder(record.spec, reported),
     ca: accountOf(record, defaultCa),
     ...(record.reason === "retry" && record.until !== undefined ? { notBefore: record.until } : {}),
   }));

@@ -31,6 +31,11 @@ export async function restore(house: House): Promise<void> {
   }
 }
 
+/** The same for whoever only looks: where nothing is lost, that is all there is to know. */
+export async function restoreIfLost(house: House): Promise<void> {
+  if ((await house.redis.exists(keys.restored)) === 0) await restore(house);
+}
+
 /** Takes up what died in the middle elsewhere, for as long as this process lives. */
 export function startUpkeep(house: House): Service {
   return every(LOOK, house, async () => {

@@ -2,10 +2,10 @@ import type { Command } from "commander";
 import { rfc3339 } from "../../core/clock.ts";
 import type { CertificateLimit } from "../../limits/table.ts";
 import { type AccountReport, type BucketReport, limitsReport } from "../../runtime/limits.ts";
-import { withRestoredHouse } from "../house.ts";
+import { withHouseToRead } from "../house.ts";
 import { type Io, plain, print, table } from "../output.ts";
 
-const SHOWN = 50;
+const SHOWN = 20;
 
 const WORDS: Record<CertificateLimit, string> = {
   newRegistrations: "new accounts",
@@ -29,7 +29,7 @@ export function limitsCommand(program: Command, io: Io, exit: (code: number) => 
       "\nExamples:\n  certherd limits\n  certherd limits --json | jq '.accounts[].buckets[] | select(.remaining == 0)'",
     )
     .action(async (options: { json?: boolean }) => {
-      await withRestoredHouse(io, async (house) => {
+      await withHouseToRead(io, async (house) => {
         const accounts = await limitsReport(house);
         if (options.json) print(io, JSON.stringify({ accounts: accounts.map(accountDocument) }));
         else for (const line of lines(accounts)) print(io, line);
@@ -70,13 +70,18 @@ function accountLines({ ca, account, stopped, broken, buckets }: AccountReport):
       `Paused since ${rfc3339(broken.since)}, after ${broken.count} failures in a row; one certificate tries again at ${rfc3339(broken.until)}. ${plain(broken.detail)}`,
     );
   if (buckets.length === 0) return [...head, "All limits are free."];
-  const rows = buckets.slice(0, SHOWN).map(row);
+  const rows = [...buckets].sort(byScarcity).slice(0, SHOWN).map(row);
   const more = buckets.length - rows.length;
   return [
     ...head,
     table(["LIMIT", "FOR", "USED", "LEFT", "NEXT ONE AT", "WAITING"], rows),
-    ...(more > 0 ? [`… and ${more} more: certherd limits --json`] : []),
+    ...(more > 0 ? [`… and ${more} more that have as much left or more: certherd limits --json`] : []),
   ];
+}
+
+/** What somebody waits for first, then what is used up the most. */
+function byScarcity(a: BucketReport, b: BucketReport): number {
+  return b.waits - a.waits || a.remaining / a.burst - b.remaining / b.burst || a.key.localeCompare(b.key);
 }
 
 function row({ limit, key, burst, used, remaining, nextAt, waits, waiting }: BucketReport): string[] {

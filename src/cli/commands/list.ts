@@ -4,7 +4,7 @@ import { rfc3339 } from "../../core/clock.ts";
 import { certificateDocument } from "../../core/documents.ts";
 import { Forecast } from "../../runtime/forecast.ts";
 import type { House } from "../../runtime/house.ts";
-import { withRestoredHouse } from "../house.ts";
+import { withHouseToRead } from "../house.ts";
 import { type Io, oneOf, plain, printPieces } from "../output.ts";
 
 export function listCommand(program: Command, io: Io, exit: (code: number) => void): void {
@@ -20,7 +20,7 @@ export function listCommand(program: Command, io: Io, exit: (code: number) => vo
     .action(async (options: { status?: string; json?: boolean }) => {
       const status =
         options.status === undefined ? undefined : oneOf<Status>("--status", options.status, STATUSES);
-      await withRestoredHouse(io, (house) =>
+      await withHouseToRead(io, (house) =>
         printPieces(io, options.json ? asJson(house, status) : asTable(house, status)),
       );
       exit(0);

@@ -6,7 +6,7 @@ import { planOrders } from "../../limits/planner/planner.ts";
 import type { House } from "../../runtime/house.ts";
 import { importDeps } from "../../runtime/imports.ts";
 import { planAccounts, planOrder, queuedOrders, SETTLES } from "../../runtime/plan.ts";
-import { withRestoredHouse } from "../house.ts";
+import { withHouseToRead } from "../house.ts";
 import { type Io, note, plain, print, printPieces } from "../output.ts";
 import { planDocument, planLines } from "../plan-report.ts";
 import { priorityOf } from "./import.ts";
@@ -36,7 +36,7 @@ Examples:
 Faults of rows are counted here, and listed by: certherd import domains.csv --dry-run`,
     )
     .action(async (file: string, options: PlanOptions) => {
-      exit(await withRestoredHouse(io, (house) => runPlan(house, io, file, options)));
+      exit(await withHouseToRead(io, (house) => runPlan(house, io, file, options)));
     });
 }
 

@@ -5,7 +5,7 @@ import { usageError } from "../../core/errors.ts";
 import { checkName } from "../../core/names.ts";
 import { Forecast } from "../../runtime/forecast.ts";
 import type { House } from "../../runtime/house.ts";
-import { withRestoredHouse } from "../house.ts";
+import { withHouseToRead } from "../house.ts";
 import { type Io, plain, print } from "../output.ts";
 
 export function showCommand(program: Command, io: Io, exit: (code: number) => void): void {
@@ -19,7 +19,7 @@ export function showCommand(program: Command, io: Io, exit: (code: number) => vo
       "\nExamples:\n  certherd show www.example.com\n  certherd show bücher.example --json",
     )
     .action(async (name: string, options: { json?: boolean }) => {
-      await withRestoredHouse(io, async (house) => {
+      await withHouseToRead(io, async (house) => {
         const record = await findCertificate(house, name);
         const document = {
           ...certificateDocument(record, await new Forecast(house).of(record)),

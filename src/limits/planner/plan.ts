@@ -55,6 +55,8 @@ export interface PlanInput {
   spillAfter?: number;
   /** From an order to its certificate. */
   settle: number;
+  /** Whether to try out what would help, which takes longer than the plan itself; true when left out. */
+  advice?: boolean;
   /** The most names in one certificate, for the advice; 100 if undefined, 25 in some of Let's Encrypt's profiles. */
   maxNames?: number;
 }

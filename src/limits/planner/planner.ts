@@ -22,7 +22,7 @@ export function planOrders(input: PlanInput): Plan {
       : {}),
     limits,
     certificates: reported.map(planned),
-    advice: advise(input, scheduled, limits),
+    advice: input.advice === false ? [] : advise(input, scheduled, limits),
   };
 }
 

@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { isProblem, type Problem, problemError, shortType } from "../../../src/acme/problems.ts";
 import { retryAfterOf } from "../../../src/acme/transport.ts";
 import type { Disposition } from "../../../src/core/errors.ts";
+import { pausedAnswer } from "../../support/boulder-answers.ts";
 
 const NOW = Date.UTC(2026, 7, 28, 14, 0, 0);
 const acme = (type: string): string => `urn:ietf:params:acme:error:${type}`;
@@ -49,37 +50,55 @@ describe("what an ACME error asks for", () => {
 describe("a limit of the CA", () => {
   it.each([
     ["rateLimited", 429],
-    ["rateLimited", 503],
-    ["serverInternal", 503],
     ["neverHeardOf", 429],
   ])("%s with status %d and Retry-After ends then", (type, status) => {
     const error = problemError(problem(type), status, NOW);
     expect(error).toMatchObject({ disposition: "limit", retryAt: NOW });
   });
 
+  it.each(["rateLimited", "serverInternal", "neverHeardOf"])(
+    "%s with status 503 and Retry-After is of requests a second: the same one is made again then",
+    (type) => {
+      const error = problemError(problem(type), 503, NOW);
+      expect(error).toMatchObject({ disposition: "transient", code: "busy", retryAt: NOW });
+    },
+  );
+
   it("that has paused account and name (429 without Retry-After) is a person's to end, at the URL in the detail", () => {
-    const detail =
-      "Your account is temporarily prevented from requesting certificates. Please visit: https://ca/unpause";
-    const error = problemError({ type: acme("rateLimited"), detail }, 429);
-    expect(error).toMatchObject({ disposition: "attention", code: "rate_limited", message: detail });
+    const { body } = pausedAnswer("1", "a.example", "nonce");
+    const paused = JSON.parse(body.toString()) as Problem;
+    const error = problemError(paused, 429);
+    expect(error).toMatchObject({
+      disposition: "attention",
+      code: "paused_by_ca",
+      message: paused.detail,
+      url: expect.stringMatching(/^https:\/\/portal\.ca\.example\/sfe\/v1\/unpause\?jwt=[\w.-]+$/),
+    });
+    expect(error.retryAt).toBeUndefined();
+    expect(paused.detail.endsWith(error.url ?? "none")).toBe(true);
+  });
+
+  it("that says neither for how long nor where to end it is no pause: it may be of half a second", () => {
+    const error = problemError(problem("rateLimited"), 429);
+    expect(error).toMatchObject({ disposition: "limit", code: "rate_limited" });
     expect(error.retryAt).toBeUndefined();
   });
 });
 
 describe("an answer that is no ACME error", () => {
   it.each([
-    [429, undefined, "transient"],
-    [429, NOW, "limit"],
-    [503, NOW, "limit"],
-    [500, NOW, "transient"],
-    [503, undefined, "transient"],
-    [502, undefined, "transient"],
-    [408, undefined, "transient"],
-    [404, undefined, "attention"],
-    [400, undefined, "attention"],
-  ] as const)("with status %d and Retry-After %s is %s", (status, retryAt, disposition) => {
+    [429, undefined, "transient", "http_429"],
+    [429, NOW, "limit", "http_429"],
+    [503, NOW, "transient", "busy"],
+    [500, NOW, "transient", "http_500"],
+    [503, undefined, "transient", "http_503"],
+    [502, undefined, "transient", "http_502"],
+    [408, undefined, "transient", "http_408"],
+    [404, undefined, "attention", "http_404"],
+    [400, undefined, "attention", "http_400"],
+  ] as const)("with status %d and Retry-After %s is %s (%s)", (status, retryAt, disposition, code) => {
     const error = problemError({ type: "about:blank", detail: "" }, status, retryAt);
-    expect(error).toMatchObject({ disposition, code: `http_${status}`, message: "about:blank" });
+    expect(error).toMatchObject({ disposition, code, message: "about:blank" });
   });
 });
 

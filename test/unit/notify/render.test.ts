@@ -1,8 +1,8 @@
 import { describe, expect, it } from "vitest";
-import { MAX_LINES, type Report, render } from "../../../src/notify/render.ts";
+import { MAX_LINES, type Report, render, renderNotice } from "../../../src/notify/render.ts";
 import { NO_COUNTS } from "../../../src/store/imports.ts";
 
-const NOTHING = { issued: 0, failed: 0, waiting: 0, underway: 0, stopped: 0 };
+const NOTHING = { issued: 0, failed: 0, customers: 0, waiting: 0, underway: 0, stopped: 0 };
 const UNTIL = Date.UTC(2026, 8, 30, 12, 0, 5);
 
 function report(changes: Partial<Report>): Report {
@@ -10,9 +10,19 @@ function report(changes: Partial<Report>): Report {
     ...NOTHING,
     issued: changes.issued?.length ?? 0,
     failed: changes.failed?.length ?? 0,
+    customers: changes.customers?.length ?? 0,
     waiting: changes.waiting?.length ?? 0,
   };
-  return { kind: "import", issued: [], failed: [], waiting: [], totals, node: "lb1", ...changes };
+  return {
+    kind: "import",
+    issued: [],
+    failed: [],
+    customers: [],
+    waiting: [],
+    totals,
+    node: "lb1",
+    ...changes,
+  };
 }
 
 const issued = (name: string, more: string[] = []) => ({
@@ -25,6 +35,35 @@ const failed = (name: string, sentence = "Port 80 does not answer.") => ({
   name,
   sentence,
   whatToDo: `When that is mended: certherd retry ${name}`,
+});
+
+describe("what waits for the owners of names", () => {
+  const customers = [
+    { name: "a.example", sentence: "a.example A 192.0.2.1 is to be set; today it is 198.51.100.9." },
+  ];
+
+  it("stands in a part of its own, and does not count as failed", () => {
+    const { subject, text } = render(report({ customers, source: "demo.csv" }));
+    expect(subject).toBe("Certherd: 0 issued, 1 waiting for their owners (demo.csv)");
+    expect(text).toContain("Waiting for their owners to change DNS; they go on by themselves (1)");
+    expect(text).toContain("a.example A 192.0.2.1 is to be set");
+    expect(text).not.toContain("Failed");
+  });
+
+  it("is the subject of a mail about one certificate", () => {
+    expect(render(report({ kind: "each", customers })).subject).toBe(
+      "Certherd: a.example waits for its owner: a.example A 192.0.2.1 is to be set; today it is 198.51.100.9",
+    );
+  });
+});
+
+it("a notice says what it has to say, in one line of subject, whatever it holds", () => {
+  const { subject, text } = renderNotice(
+    { title: "Orders are\r\npaused", detail: "Because <of> this." },
+    "lb1",
+  );
+  expect(subject).toBe("Certherd: Orders are paused");
+  expect(text).toContain("Because <of> this.");
 });
 
 describe("subjects", () => {
@@ -77,7 +116,7 @@ describe("the body", () => {
         issued: [issued("a.example", ["www.a.example"])],
         failed: [{ ...failed("b.example"), until: UNTIL, validUntil: UNTIL + 1_000 }],
         waiting: [{ name: "c.example", sentence: "50 a week for example.", until: UNTIL }],
-        totals: { issued: 1, failed: 1, waiting: 1, underway: 1, stopped: 2 },
+        totals: { issued: 1, failed: 1, customers: 0, waiting: 1, underway: 1, stopped: 2 },
       }),
     );
     for (const part of [
