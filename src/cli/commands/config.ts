@@ -1,7 +1,9 @@
 import type { Command } from "commander";
 import { type Config, loadConfig } from "../../config/load.ts";
 import { humanDuration } from "../../core/duration.ts";
+import { type CaLimits, CERTIFICATE_LIMITS } from "../../limits/table.ts";
 import { withoutPassword } from "../../store/redis.ts";
+import { LIMIT_WORDS } from "../limit-words.ts";
 import { type Io, print, table } from "../output.ts";
 
 export function configCommand(program: Command, io: Io, exit: (code: number) => void): void {
@@ -35,6 +37,24 @@ function describe(config: Config): [string, string][] {
       index === 0 ? `ca ${name} (default)` : `ca ${name}`,
       `${directory}${email ? `, contact ${email}` : ""}${eab ? ", with external account binding" : ""}`,
     ]),
+    ...config.cas.map(({ name, limits }): [string, string] => [`limits of ${name}`, limitWords(limits)]),
+    [
+      "a name waits for the next CA",
+      config.spillAfter ? `after ${humanDuration(config.spillAfter)}` : "never",
+    ],
+    [
+      "names are looked at before",
+      `${config.preflight}, on port ${config.httpPort}, by ${config.dns.join(", ") || "the system's resolvers"}`,
+    ],
+    ["vips", config.vips.join(", ") || "not known"],
+    [
+      "circuit breaker",
+      `after ${config.breaker.after} failures in a row; tries again after ${config.breaker.probe.map(humanDuration).join(", ")}`,
+    ],
+    [
+      "a failing name is given up",
+      `after ${humanDuration(config.patience.giveUpAfter)}, or ${config.patience.failures} failures in a row`,
+    ],
     ["http api", `${config.listen.host}:${config.listen.port}`],
     [
       "api tokens",
@@ -44,7 +64,20 @@ function describe(config: Config): [string, string][] {
     ],
     ["http-01 listens on", config.acmeListen],
     ["retries after", config.retry.map(humanDuration).join(", ")],
+    [
+      "operator's mail",
+      config.mail.operator ? `${config.mail.operator.to} through ${config.mail.operator.relay}` : "none",
+    ],
     ["mail", `${config.mail.notify}${config.mail.from ? `, from ${config.mail.from}` : ""}`],
     ["vip ports", config.vipPorts ? [...config.vipPorts].join(", ") : "any"],
   ];
+}
+
+function limitWords({ certificates, domains }: CaLimits): string {
+  const words = CERTIFICATE_LIMITS.flatMap((name) => {
+    const limit = certificates[name];
+    return limit ? [`${limit.count} ${LIMIT_WORDS[name]} in ${humanDuration(limit.period)}`] : [];
+  });
+  const own = Object.keys(domains).length;
+  return [...words, ...(own > 0 ? [`${own} domains with their own`] : [])].join(", ") || "none known";
 }

@@ -1,20 +1,11 @@
 import type { Command } from "commander";
 import { rfc3339 } from "../../core/clock.ts";
-import type { CertificateLimit } from "../../limits/table.ts";
 import { type AccountReport, type BucketReport, limitsReport } from "../../runtime/limits.ts";
 import { withHouseToRead } from "../house.ts";
+import { LIMIT_WORDS } from "../limit-words.ts";
 import { type Io, plain, print, table } from "../output.ts";
 
 const SHOWN = 20;
-
-const WORDS: Record<CertificateLimit, string> = {
-  newRegistrations: "new accounts",
-  newOrders: "new orders",
-  certificatesPerDomain: "certificates per domain",
-  certificatesPerNameSet: "certificates per set of names",
-  failedAuthorizations: "failed validations",
-  consecutiveFailures: "failures in a row",
-};
 
 export function limitsCommand(program: Command, io: Io, exit: (code: number) => void): void {
   program
@@ -87,7 +78,7 @@ function byScarcity(a: BucketReport, b: BucketReport): number {
 function row({ limit, key, burst, used, remaining, nextAt, waits, waiting }: BucketReport): string[] {
   const names = waiting.length > 0 ? ` (${waiting.join(", ")}${waits > waiting.length ? ", …" : ""})` : "";
   return [
-    WORDS[limit],
+    LIMIT_WORDS[limit],
     key,
     `${used} of ${burst}`,
     String(remaining),
