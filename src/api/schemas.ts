@@ -74,7 +74,15 @@ const storedError = z.object({
   identifier: z.string().optional(),
   url: z.string().optional().describe("A page on which a person can end it."),
   records: z
-    .array(z.object({ name: z.string(), type: z.string(), set: z.string().optional(), today: z.string() }))
+    .array(
+      z.object({
+        name: z.string(),
+        type: z.string(),
+        set: z.string().optional(),
+        today: z.string(),
+        why: z.string(),
+      }),
+    )
     .optional()
     .describe("What the owner of the name has to set in DNS; without `set`, to remove."),
 });

@@ -53,5 +53,5 @@ export async function printFailures(
   }
   if (rows.length > 0) print(io, `\n${table(["NAME", "NEXT", "WHY"], rows)}`);
   const left = failed + customers + open - rows.length;
-  if (left > 0) print(io, `… and ${left} more: certherd list --status attention`);
+  if (left > 0) print(io, `… and ${left} more: certherd list --status attention, and --status waiting`);
 }

@@ -1,4 +1,5 @@
 import { createWriteStream } from "node:fs";
+import { rm } from "node:fs/promises";
 import { finished } from "node:stream/promises";
 import type { CertificateSpec } from "../core/certificate.ts";
 import { openCsv, readRows } from "../intake/csv.ts";
@@ -100,11 +101,15 @@ async function look(
   } finally {
     progress?.stop();
   }
-  return { counts, others, rejected, customersFile: await customers?.close() };
+  const customersFile = await customers?.close();
+  if (customers?.fault !== undefined) note(io, customers.fault);
+  return { counts, others, rejected, customersFile };
 }
 
-/** Made when the first line is there: an empty file would only raise questions. */
+/** Made when the first line is there: an empty file would only raise questions, and so would that of last week. */
 class CustomersFile {
+  /** Why it could not be written; the rest is reported all the same. */
+  fault: string | undefined;
   readonly #path: string;
   #stream: ReturnType<typeof createWriteStream> | undefined;
 
@@ -124,14 +129,20 @@ class CustomersFile {
 
   /** The file's path, if there is one. */
   async close(): Promise<string | undefined> {
-    if (!this.#stream) return undefined;
+    if (!this.#stream) {
+      await rm(this.#path, { force: true }).catch(() => undefined);
+      return undefined;
+    }
     this.#stream.end();
-    await finished(this.#stream);
-    return this.#path;
+    await finished(this.#stream).catch(() => undefined);
+    return this.fault === undefined ? this.#path : undefined;
   }
 
   #open(): ReturnType<typeof createWriteStream> {
     const stream = createWriteStream(this.#path, { mode: PRIVATE });
+    stream.on("error", (error) => {
+      this.fault ??= `${this.#path} cannot be written: ${error.message}.`;
+    });
     stream.write(customersHeader());
     return stream;
   }

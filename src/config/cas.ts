@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { isAbsolute, resolve } from "node:path";
 import { caNameOf, KNOWN_CAS, knownCaOf } from "../acme/cas.ts";
 import { usageError } from "../core/errors.ts";
+import { checkName } from "../core/names.ts";
 import { type CaLimits, limitsOf } from "../limits/table.ts";
 import { type Environment, secret, variable } from "./environment.ts";
 import { type ConfigFile, defined } from "./schema.ts";
@@ -58,7 +59,7 @@ function caFromFile(env: Environment, entry: NonNullable<ConfigFile["cas"]>[numb
     );
   const known = knownCaOf(directory);
   const domains = Object.entries(entry.domains ?? {}).flatMap(([domain, { certificatesPerDomain }]) =>
-    certificatesPerDomain ? [[domain.toLowerCase(), certificatesPerDomain] as const] : [],
+    certificatesPerDomain ? [[domainKey(domain), certificatesPerDomain] as const] : [],
   );
   return completeCa(env, {
     name: entry.name,
@@ -120,4 +121,11 @@ function readPem(what: string, path: string): string {
   if (!pem.includes("-----BEGIN CERTIFICATE-----"))
     throw usageError("config_invalid", `The ${what}, ${path}, holds no PEM certificate.`);
   return pem;
+}
+
+/** As names are: lower case, A-labels. */
+function domainKey(domain: string): string {
+  const checked = checkName(domain);
+  if (checked.ok) return checked.name;
+  throw usageError("config_invalid", `The domain "${domain}" in cas is none: ${checked.reason}.`);
 }

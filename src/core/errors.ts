@@ -69,7 +69,7 @@ export interface StoredError {
   identifier?: string;
   url?: string;
   /** What the owner of the name has to set in DNS (or to remove, where there is no value to set). */
-  records?: { name: string; type: string; set?: string | undefined; today: string }[];
+  records?: { name: string; type: string; set?: string | undefined; today: string; why: string }[];
 }
 
 export function storedError(error: AppError): StoredError {

@@ -55,6 +55,8 @@ export class Enqueuer {
       at?: readonly number[];
       /** They renew certificates that are there: they need not stand in line. */
       renewal?: boolean;
+      /** The account of each that has one already, with an order in hand or the certificate that it renews. */
+      accounts?: readonly (string | undefined)[];
       beforeAdmission?: (accepted: Accepted[]) => Promise<void>;
     } = {},
   ): Promise<Accepted[]> {
@@ -68,36 +70,63 @@ export class Enqueuer {
       );
       await digests.address(importId, specs);
     }
-    const accounts = options.renewal ? [] : ((await this.#deps.accounts?.choose(specs)) ?? []);
+    const accounts = await this.#accountsFor(specs, options.accounts);
     const accepted = await certificates.accept(specs, { ...options, accounts, now: clock.now() });
     await options.beforeAdmission?.(accepted);
     await this.#admit(accepted, specs, accounts, options.renewal === true);
     return accepted;
   }
 
+  /** Fixed here, for as long as it is asked for: another first CA in the configuration must not order it, too. */
+  async #accountsFor(
+    specs: readonly CertificateSpec[],
+    given: readonly (string | undefined)[] = [],
+  ): Promise<string[]> {
+    const { accounts, defaultAccount } = this.#deps;
+    const chosen = given.length > 0 ? [] : ((await accounts?.choose(specs)) ?? []);
+    return specs.map((spec, index) => given[index] ?? chosen[index] ?? spec.ca ?? defaultAccount);
+  }
+
   /** Queues what has been accepted with a new generation. */
   async #admit(
     accepted: readonly Accepted[],
     specs: readonly CertificateSpec[],
-    accounts: readonly (string | undefined)[],
+    accounts: readonly string[],
     renewal: boolean,
   ): Promise<void> {
-    const { producer, clock, defaultAccount } = this.#deps;
-    const admissions = accepted.flatMap(({ id, generation, action }, index) => {
-      const spec = specs[index];
-      if (!spec || action === "updated" || action === "unchanged") return [];
-      const account = accounts[index] ?? spec.ca ?? defaultAccount;
-      return [{ id, generation, account, priority: spec.priority, renewal, action }];
+    const { producer, clock } = this.#deps;
+    const admissions = accepted.flatMap(({ id, generation, action, hasLeaf, accountBefore }, index) => {
+      const [spec, account] = [specs[index], accounts[index]];
+      if (!spec || !account || action === "updated" || action === "unchanged") return [];
+      const renews = renewal || (hasLeaf && action === "retry");
+      return [{ id, generation, account, priority: spec.priority, renewal: renews, accountBefore }];
     });
-    // What was asked for before is overtaken by this: its next try was planned for later, or it waits for a limit.
-    const overtaken = admissions.filter(({ action, generation }) => action !== "new" && generation > 1);
+    await this.#withdraw(admissions);
+    await producer.enqueue(admissions, clock.now());
+  }
+
+  /**
+   * What was asked for before is overtaken by this: its next try was planned for later, or it waits for a limit. A try
+   * that was just being planned has this one's generation.
+   */
+  async #withdraw(
+    admissions: readonly {
+      id: string;
+      generation: number;
+      account: string;
+      accountBefore: string | undefined;
+    }[],
+  ): Promise<void> {
+    const overtaken = admissions.filter(({ generation }) => generation > 1);
+    const { producer } = this.#deps;
     for (let from = 0; from < overtaken.length; from += WITHDRAWN_AT_ONCE)
       await Promise.all(
-        overtaken
-          .slice(from, from + WITHDRAWN_AT_ONCE)
-          .map((job) => producer.withdraw(job.account, { ...job, generation: job.generation - 1 })),
+        overtaken.slice(from, from + WITHDRAWN_AT_ONCE).map(async (job) => {
+          const before = job.accountBefore ?? job.account;
+          await producer.withdraw(before, { id: job.id, generation: job.generation - 1 });
+          await producer.withdraw(before, job);
+        }),
       );
-    await producer.enqueue(admissions, clock.now());
   }
 
   /** What `enqueue` would do with each, without doing it. */

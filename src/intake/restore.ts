@@ -2,7 +2,7 @@ import { accountOf, type CertificateRecord, certificateId, isRetriable } from ".
 import type { Clock } from "../core/clock.ts";
 import type { Producer } from "../queue/producer.ts";
 import type { Accepted, CertificateStore } from "../store/certificates.ts";
-import type { CertificateFile, CertificateFiles } from "../store/files.ts";
+import type { CertificateFile, CertificateFiles, PendingOrder } from "../store/files.ts";
 import type { AcceptedLine, ImportFiles, ImportHeader, ImportLine } from "../store/import-files.ts";
 import { type ImportCounts, type ImportStore, NO_COUNTS } from "../store/imports.ts";
 import type { Enqueuer } from "./enqueue.ts";
@@ -22,6 +22,7 @@ export interface RestoreDeps {
   producer: Producer;
   clock: Clock;
   defaultAccount: string;
+  knownAccounts: readonly string[];
   /** Counts what certificates have taken of the CAs' limits, as far as that still counts. */
   ledgers(): { add(record: CertificateRecord): void; write(): Promise<void> };
 }
@@ -129,29 +130,59 @@ async function replayChunk(
     else open.push(line);
   }
   if (importId !== undefined) await deps.imports.addCertificates(importId, settled);
+  for (const force of [false, true])
+    await enqueueAgain(
+      deps,
+      importId,
+      open.filter((line) => (line.force ?? false) === force),
+      force,
+    );
+}
+
+async function enqueueAgain(
+  deps: RestoreDeps,
+  importId: string | undefined,
+  lines: readonly AcceptedLine[],
+  force: boolean,
+): Promise<void> {
+  const orders = new Map<string, PendingOrder>();
+  for (const { spec } of lines) {
+    const id = certificateId(spec.names[0] ?? "");
+    const order = await deps.certificateFiles.pendingOrder(id);
+    if (order && deps.knownAccounts.includes(order.ca)) orders.set(id, order);
+  }
   await deps.enqueuer.enqueue(
-    open.map(({ spec }) => spec),
+    lines.map(({ spec }) => spec),
     {
       ...(importId === undefined ? {} : { importId }),
+      force,
       // As of then: a later line of another file is to overtake it, whichever is read first.
-      at: open.map(({ at }) => at),
-      beforeAdmission: (accepted) => resumeOrders(deps, accepted),
+      at: lines.map(({ at }) => at),
+      // With whom an order is in hand, it is gone on with.
+      ...(orders.size === 0
+        ? {}
+        : { accounts: lines.map(({ spec }) => orders.get(certificateId(spec.names[0] ?? ""))?.ca) }),
+      beforeAdmission: (accepted) => resumeOrders(deps, accepted, orders),
     },
   );
 }
 
 /** An order that was in flight when Redis was lost has been paid for: its certificate goes on with it. */
-async function resumeOrders(deps: RestoreDeps, accepted: readonly Accepted[]): Promise<void> {
+async function resumeOrders(
+  deps: RestoreDeps,
+  accepted: readonly Accepted[],
+  orders: ReadonlyMap<string, PendingOrder>,
+): Promise<void> {
   for (const { id, generation, action } of accepted) {
-    if (action !== "new") continue;
-    const order = await deps.certificateFiles.pendingOrder(id);
+    const order = action === "new" ? orders.get(id) : undefined;
     if (order) await deps.certificates.claimOrder(id, generation, order.orderUrl);
   }
 }
 
 /** The record is of this acceptance or a later one, or is what it asked for already. What had failed was tried again. */
-function isAnswered(record: CertificateRecord, { at, spec }: AcceptedLine): boolean {
+function isAnswered(record: CertificateRecord, { at, spec, force }: AcceptedLine): boolean {
   if (record.acceptedAt >= at) return true;
+  if (force) return false;
   return JSON.stringify(record.spec) === JSON.stringify(spec) && !isRetriable(record);
 }
 

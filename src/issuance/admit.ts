@@ -1,5 +1,6 @@
 import { accountOf, type CertificateRecord, holderOf, isObtained } from "../core/certificate.ts";
 import { rfc3339 } from "../core/clock.ts";
+import { OUT_OF_SERVICE } from "../limits/breaker.ts";
 import { exemptionOf } from "../limits/buckets.ts";
 import type { Admission } from "../limits/ledger.ts";
 import { DONE, type Handler, type Outcome } from "../queue/consumer.ts";
@@ -11,6 +12,8 @@ import { spilled } from "./spill.ts";
 
 /** Orders in flight at once, over all processes: enough to fill the CA's latency, few enough to use a token soon. */
 const ORDERS_IN_FLIGHT = 200;
+/** Milliseconds: an order that sleeps longer than that is not in flight, but waits for a moment that the CA has named. */
+const IN_FLIGHT = 300_000;
 const HOLD_BACK = 100;
 const ONE_AT_A_TIME = 500;
 /** Milliseconds between two looks at a breaker that is open: it may be closed before the moment that it names. */
@@ -30,7 +33,7 @@ export function admitHandler(deps: IssuanceDeps, line: "admit" | "renew" = "admi
     const { account, certificates, producer, clock } = deps;
     const [record, orders] = await Promise.all([
       certificates.get(job.id),
-      producer.orders(account.name, job.id),
+      producer.orders(account.name, job.id, clock.now() + IN_FLIGHT),
     ]);
     if (record && record.generation < job.generation)
       return { kind: "later", at: clock.now() + ONE_AT_A_TIME };
@@ -105,7 +108,8 @@ async function refused(
     }
     case "broken": {
       const broken = await account.breaker.state();
-      if (broken?.scope === "ca" && (await spilled(deps, record, broken.detail))) return DONE;
+      const outOfService = broken?.scope === "ca" && now - broken.since >= OUT_OF_SERVICE;
+      if (outOfService && (await spilled(deps, record, broken.detail))) return DONE;
       return pause(deps, line, Math.min(refusal.wait, BREAKER_LOOK));
     }
     case "orders":
@@ -173,6 +177,7 @@ export async function backToAdmission(
 ): Promise<void> {
   const { account, producer, clock } = deps;
   await account.ledger.release(holderOf(record));
+  await account.breaker.ended(holderOf(record));
   const { id, generation, renewal } = job;
   const admission = { id, generation, account: account.name, priority: record.spec.priority };
   await producer.admit(

@@ -3,20 +3,29 @@ import type { AppError } from "../core/errors.ts";
 import type { BreakerScope } from "../limits/breaker.ts";
 import type { IssuanceDeps } from "./ports.ts";
 
+interface Kind {
+  scope: BreakerScope;
+  /** What may have one cause, however it shows. */
+  group: string;
+}
+
+const PATH: Kind = { scope: "validation", group: "path" };
+const CA: Kind = { scope: "ca", group: "down" };
+
 /**
  * Failures that may have nothing to do with the certificate: in a row, they tell that something is broken for all.
- * A CAA record, a name that does not exist, a refused name are the certificate's own.
+ * A CAA record, a refused name, a limit are the certificate's own.
  */
-const SCOPES: Readonly<Record<string, BreakerScope>> = {
-  connection: "validation",
-  unauthorized: "validation",
-  incorrect_response: "validation",
-  tls: "validation",
-  dns: "validation",
-  no_responder: "validation",
-  server_internal: "ca",
-  ca_unreachable: "ca",
-  ca_answer: "ca",
+const KINDS: Readonly<Record<string, Kind>> = {
+  connection: PATH,
+  unauthorized: PATH,
+  incorrect_response: PATH,
+  tls: PATH,
+  no_responder: PATH,
+  dns: { scope: "validation", group: "dns" },
+  server_internal: CA,
+  ca_unreachable: CA,
+  ca_answer: CA,
 };
 
 const WHAT: Record<BreakerScope, string> = {
@@ -29,13 +38,14 @@ const WHAT: Record<BreakerScope, string> = {
 export async function countFailure(
   { account, tell, warn }: IssuanceDeps,
   record: CertificateRecord,
-  error: AppError,
+  { code, disposition, message }: AppError,
 ): Promise<void> {
-  const scope = SCOPES[error.code] ?? (/^http_5\d\d$/.test(error.code) ? "ca" : undefined);
-  if (scope === undefined || error.disposition === "account") return;
-  if (!(await account.breaker.failed(holderOf(record), scope, error.code, error.message))) return;
+  const kind = KINDS[code] ?? (/^http_5\d\d$/.test(code) ? CA : undefined);
+  const holder = holderOf(record);
+  if (kind === undefined || disposition === "account") return await account.breaker.ended(holder);
+  if (!(await account.breaker.failed(holder, { ...kind, code, detail: message }))) return;
   const subject = `Orders from ${account.name} are paused`;
-  const detail = `${WHAT[scope]}. One certificate at a time tries again, and all go on when it succeeds. The last failure: ${error.message}`;
+  const detail = `${WHAT[kind.scope]}. One certificate at a time tries again, and all go on when it succeeds. The last failure: ${message}`;
   tell(`${subject}: ${detail}`);
   await warn(record, subject, `${subject}: ${detail}`);
 }

@@ -74,7 +74,13 @@ async function showWaiting(
     error: storedError(error),
     ...(record.error?.detail === error.message ? {} : { event: { what: "waiting", detail: error.message } }),
   };
-  await deps.certificates.transition(record.id, record.generation, change, deps.clock.now());
+  const { ended } = await deps.certificates.transition(
+    record.id,
+    record.generation,
+    change,
+    deps.clock.now(),
+  );
+  for (const importId of ended) await deps.listener.importEnded(importId);
 }
 
 /** Ends this order, and asks for the next one at the moment that the table or the CA names. */

@@ -36,10 +36,10 @@ export function orderHandler(deps: IssuanceDeps): Handler<OrderJob> {
       return await takeTurn(turn);
     } catch (thrown) {
       const error = asAppError(thrown);
-      // The turn's own, as it says whether an order was sent.
+      // The turn's own, as it may have gone on.
       const last = turn?.job ?? job;
       if (error.code === "account_does_not_exist" && turn && (await deps.account.renewSession(turn.session)))
-        return { kind: "later", at: deps.clock.now(), data: { ...last, sent: false } };
+        return { kind: "later", at: deps.clock.now(), data: last };
       return await failed(deps, record, last, error);
     }
   };
@@ -88,7 +88,7 @@ async function currentOrder(turn: Turn): Promise<Order | undefined> {
 
 /** Undefined when the certificate has gone back to an earlier stage, or another worker has it. */
 async function newOrder(turn: Turn): Promise<Order | undefined> {
-  const { deps, session, record, context } = turn;
+  const { deps, session, record } = turn;
   const { certificates, files, account, producer, clock } = deps;
   const { id, generation } = record;
   // Before anything is ordered: an order that nobody can answer for would be lost.
@@ -102,9 +102,11 @@ async function newOrder(turn: Turn): Promise<Order | undefined> {
   }
   if (!(await hasTokens(turn))) return undefined;
   const change = { status: "ordering", event: { what: "ordering" } } as const;
-  await certificates.transition(id, generation, change, clock.now());
-  turn.job = { ...turn.job, sent: true };
-  await context.save(turn.job);
+  if (!(await certificates.transition(id, generation, change, clock.now())).ok) {
+    await account.ledger.release(holderOf(record));
+    return undefined;
+  }
+  await account.ledger.sending(holderOf(record));
   const profile = record.spec.profile ?? account.profile;
   const order = await session.newOrder(record.spec.names, profile === undefined ? {} : { profile });
   await account.ledger.ordered(holderOf(record));
@@ -123,7 +125,7 @@ async function newOrder(turn: Turn): Promise<Order | undefined> {
  * on its way, which the CA may have counted. False when the certificate has gone back to wait for them.
  */
 async function hasTokens({ deps, record, job }: Turn): Promise<boolean> {
-  if (job.sent) await deps.account.ledger.ordered(holderOf(record));
+  await deps.account.ledger.lost(holderOf(record));
   const admission = await askLedger(deps, record);
   if (admission.kind === "ok") return true;
   if (admission.kind !== "drop") await backToAdmission(deps, record, job);
@@ -160,6 +162,9 @@ async function failed(
   }
   // The record is of the turn's beginning; the order may have been made since.
   const ordered = (await deps.certificates.get(record.id))?.orderUrl !== undefined;
+  // The CA gives back what an order took that it has refused; one without an answer may have been counted.
+  if (!ordered && (error.code !== "ca_unreachable" || error.unsent))
+    await deps.account.ledger.unsent(holderOf(record));
   if (error.disposition === "limit") {
     if (ordered) return await waitForRoom(deps, record, job, error);
     await refusedByCa(deps, record, job, error);
@@ -170,9 +175,7 @@ async function failed(
   if (known === error) await countFailure(deps, record, error);
   const outcome = await fail(deps, record, known, job.transient);
   if (outcome.kind !== "later") return outcome;
-  // The CA gives back what an order took that it has refused.
-  const sent = job.sent === true && !ordered && error.code === "ca_unreachable" && !error.unsent;
-  return { ...outcome, data: { ...job, sent, transient: (job.transient ?? 0) + 1 } };
+  return { ...outcome, data: { ...job, transient: (job.transient ?? 0) + 1 } };
 }
 
 /**

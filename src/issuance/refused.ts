@@ -1,5 +1,6 @@
 import { type CertificateRecord, namesKey } from "../core/certificate.ts";
 import type { AppError } from "../core/errors.ts";
+import { bucketsOf, exemptionOf } from "../limits/buckets.ts";
 import { refusalOf } from "../limits/refusals.ts";
 import type { CertificateJob } from "../queue/names.ts";
 import { backToAdmission } from "./admit.ts";
@@ -25,7 +26,13 @@ export async function refusedByCa(
     case "certificatesPerNameSet": {
       const key = limit === "certificatesPerNameSet" ? namesKey(record.spec.names) : subject;
       await account.ledger.exhausted(limit, key, at - now);
-      return await backToAdmission(deps, record, job);
+      // A bucket that we do not count this order in holds it back no more than before: it waits by itself.
+      const { limits, account: ca } = account.ledger;
+      const exemption = exemptionOf(record.spec.names, record.leaf, ca, limits, now);
+      const counted = bucketsOf(record.spec.names, limits, exemption).some(
+        (bucket) => bucket.limit === limit && bucket.subject === key,
+      );
+      return await backToAdmission(deps, record, job, counted ? undefined : at);
     }
     case "newRegistrations":
     case "failedAuthorizations":

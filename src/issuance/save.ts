@@ -15,6 +15,7 @@ export async function finalize({ deps, session, record }: Turn, order: Order): P
   const key = await deps.files.pendingKey(record.id, () => generateKey(record.spec.keyType));
   const change = { status: "finalizing", event: { what: "finalizing" } } as const;
   await deps.certificates.transition(record.id, record.generation, change, deps.clock.now());
+  await deps.account.ledger.finalizing(holderOf(record));
   return await session.finalize(order, createCsr(key, record.spec.names));
 }
 

@@ -1,7 +1,7 @@
 import { NOW, Script } from "../store/script.ts";
 
 /** Milliseconds for which a promised token is kept for an order: longer than Let's Encrypt keeps a pending order. */
-const HOLD_LIFE = 8 * 86_400_000;
+export const HOLD_LIFE = 8 * 86_400_000;
 /** Milliseconds after which the certificate that tries a broken account out counts as lost, and another may try. */
 const PROBE_LIFE = 300_000;
 
@@ -102,9 +102,11 @@ if longest > 0 and isName then
 end
 if longest > 0 then
   local bucket = bucketAt(which)
-  if inRoom ~= bucket.room then
+  if inRoom ~= bucket.room or not redis.call('ZSCORE', bucket.room, holder) then
+    -- Whoever changes rooms keeps the moment of arrival, or two busy domains would send it back and forth for ever.
+    local score = inRoom ~= '' and redis.call('ZSCORE', inRoom, holder)
     leave()
-    redis.call('ZADD', bucket.room, priority * 1e12 + redis.call('INCR', KEYS[7]), holder)
+    redis.call('ZADD', bucket.room, score or priority * 1e12 + redis.call('INCR', KEYS[7]), holder)
     redis.call('HSET', KEYS[1], 'room', bucket.room)
   end
   redis.call('ZADD', KEYS[6], 'LT', due, bucket.field)

@@ -15,6 +15,9 @@ export interface BreakerPolicy {
  */
 export const BREAKER: BreakerPolicy = { after: 20, probe: [30_000, 60_000, 120_000, 300_000] };
 
+/** Milliseconds after which a CA whose breaker is open counts as out of service: a short outage is waited out. */
+export const OUT_OF_SERVICE = 600_000;
+
 /**
  * What a failure says is broken: the CA, or the way on which it comes to validate. A success of the one tells nothing
  * of the other.
@@ -34,7 +37,7 @@ export interface BreakerState {
 }
 
 /**
- * KEYS: breaker. ARGV: clock, holder, kind ("scope:code"), detail, most, the delays in ms.
+ * KEYS: breaker. ARGV: clock, holder, kind ("scope:group"), detail, most, code, the delays in ms.
  * Returns 1 when this failure has opened it. While it is open only the certificate that tries counts; what ends
  * otherwise than the others did tells nothing, and the next one tries soon.
  */
@@ -47,7 +50,7 @@ if cur[2] then
   if cur[1] == kind then redis.call('HINCRBY', KEYS[1], 'count', 1) end
   if cur[3] == holder then
     local tries = tonumber(cur[4]) + (cur[1] == kind and 1 or 0)
-    local delay = tonumber(ARGV[math.min(5 + tries, #ARGV)])
+    local delay = tonumber(ARGV[math.min(6 + tries, #ARGV)])
     redis.call('HDEL', KEYS[1], 'probe')
     redis.call('HSET', KEYS[1], 'until', now + delay, 'tries', tries)
   end
@@ -61,8 +64,18 @@ if count < most then
   return 0
 end
 redis.call('PERSIST', KEYS[1])
-redis.call('HSET', KEYS[1], 'detail', ARGV[4], 'since', now, 'until', now + tonumber(ARGV[6]), 'tries', 1)
+redis.call('HSET', KEYS[1], 'detail', ARGV[4], 'code', ARGV[6], 'since', now, 'until', now + tonumber(ARGV[7]), 'tries', 1)
 return 1
+`,
+);
+
+/** KEYS: breaker. ARGV: clock, holder, delay in ms. */
+const endedScript = new Script(
+  "breaker_ended",
+  `${NOW}
+if redis.call('HGET', KEYS[1], 'probe') ~= ARGV[2] then return end
+redis.call('HDEL', KEYS[1], 'probe')
+redis.call('HSET', KEYS[1], 'until', now + tonumber(ARGV[3]))
 `,
 );
 
@@ -93,10 +106,19 @@ export class Breaker {
     this.#policy = policy;
   }
 
-  /** True when this was the failure that opened it. */
-  async failed(holder: string, scope: BreakerScope, code: string, detail: string): Promise<boolean> {
-    const args = [0, holder, `${scope}:${code}`, detail, this.#policy.after, ...this.#policy.probe];
+  /** True when this was the failure that opened it. Failures of one group are of one kind, whatever their code. */
+  async failed(
+    holder: string,
+    { scope, group, code, detail }: { scope: BreakerScope; group: string; code: string; detail: string },
+  ): Promise<boolean> {
+    const { after, probe } = this.#policy;
+    const args = [0, holder, `${scope}:${group}`, detail, after, code, ...probe];
     return (await failedScript.run(this.#redis, [this.#key], args)) === 1;
+  }
+
+  /** It ended in a way that tells nothing; if it was the one that tries, another one is to try soon. */
+  async ended(holder: string): Promise<void> {
+    await endedScript.run(this.#redis, [this.#key], [0, holder, this.#policy.probe[0] ?? 0]);
   }
 
   /** True when it was open, and is closed now. */
@@ -108,10 +130,10 @@ export class Breaker {
   async state(): Promise<BreakerState | undefined> {
     const hash = await this.#redis.hgetall(this.#key);
     if (hash.until === undefined) return undefined;
-    const [scope = "ca", code = ""] = (hash.kind ?? "").split(":");
+    const [scope = "ca"] = (hash.kind ?? "").split(":");
     return {
       scope: scope as BreakerScope,
-      code,
+      code: hash.code ?? "",
       detail: hash.detail ?? "",
       count: Number(hash.count),
       since: Number(hash.since),

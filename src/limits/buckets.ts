@@ -18,7 +18,7 @@ const RENEWAL_WINDOW = 119 * 86_400_000;
  * A limit that is not known holds nobody back; but when the CA says that it is met, that has to be kept, or the next
  * order would be refused, too.
  */
-const UNKNOWN: Limit = { count: 1_000, period: 1_000 };
+export const UNKNOWN: Limit = { count: 1_000, period: 1_000 };
 
 /** One bucket that an order takes a token of. Times in milliseconds. */
 export interface Bucket {

@@ -2,9 +2,9 @@ import type { Redis } from "ioredis";
 import { keys } from "../store/keys.ts";
 import { execAll } from "../store/script.ts";
 import type { Admission, AdmissionRequest, Pause, Streak, Verdict } from "./admission.ts";
-import { admitScript } from "./admission-script.ts";
+import { admitScript, HOLD_LIFE } from "./admission-script.ts";
 import { type Bucket, bucketOf, bucketsOf } from "./buckets.ts";
-import { exhaustScript, settleScript, takeScript } from "./scripts.ts";
+import { exhaustScript, FINALIZED, SENT, settleScript, takeScript } from "./scripts.ts";
 import type { CaLimits, OrderLimit } from "./table.ts";
 import { failedScript, validationScript } from "./validation-scripts.ts";
 
@@ -94,6 +94,31 @@ export class Ledger {
     }
   }
 
+  /** newOrder is about to be sent: from now on the CA may have counted it. */
+  async sending(holder: string): Promise<void> {
+    await this.#asked(holder, SENT);
+  }
+
+  /** The CA has refused newOrder, or it never got there: nothing was counted. */
+  async unsent(holder: string): Promise<void> {
+    await this.#redis.hdel(keys.holding(this.account, holder), SENT);
+  }
+
+  /** newOrder was sent before, and its answer never came: it counts, and another one takes another token. */
+  async lost(holder: string): Promise<void> {
+    await this.#settle(holder, "lost", "newOrders");
+  }
+
+  /** The order is about to be finalized: from now on the CA may issue, and count that. */
+  async finalizing(holder: string): Promise<void> {
+    await this.#asked(holder, FINALIZED);
+  }
+
+  async #asked(holder: string, what: string): Promise<void> {
+    const key = keys.holding(this.account, holder);
+    await execAll(this.#redis.pipeline().hset(key, what, "1").pexpire(key, HOLD_LIFE));
+  }
+
   /** The CA has answered newOrder: its token is spent. The others stay held until the certificate is there. */
   async ordered(holder: string): Promise<void> {
     await this.#settle(holder, "spend", "newOrders");
@@ -104,7 +129,7 @@ export class Ledger {
     await this.#settle(holder, "spend", "");
   }
 
-  /** Nothing comes of it: whatever is still held is free again. */
+  /** Nothing comes of it: whatever is still held is free again, but for what the CA may have counted. */
   async release(holder: string): Promise<void> {
     await this.#settle(holder, "release", "");
   }
@@ -197,7 +222,7 @@ export class Ledger {
     if (names.length > 0) await this.#redis.hdel(keys.pausedNames(this.account), ...names);
   }
 
-  async #settle(holder: string, how: "spend" | "release", only: OrderLimit | ""): Promise<void> {
+  async #settle(holder: string, how: "spend" | "release" | "lost", only: OrderLimit | ""): Promise<void> {
     await settleScript.run(
       this.#redis,
       [

@@ -27,6 +27,8 @@ export class WaitingRooms {
   readonly #redis: Redis;
   readonly #account: string;
   readonly #limits: CaLimits;
+  /** Redis's clock at the last look. */
+  #now = 0;
 
   constructor(redis: Redis, account: string, limits: CaLimits) {
     this.#redis = redis;
@@ -37,11 +39,11 @@ export class WaitingRooms {
   /** Who may try now: as many of each room as its bucket has tokens, in their order. */
   async due(): Promise<Called[]> {
     const [seconds = 0, micros = 0] = (await this.#redis.time()).map(Number);
-    const now = seconds * 1_000 + Math.floor(micros / 1_000);
+    this.#now = seconds * 1_000 + Math.floor(micros / 1_000);
     const due = await this.#redis.zrangebyscore(
       keys.rooms(this.#account),
       "-inf",
-      String(now),
+      String(this.#now),
       "LIMIT",
       0,
       ROOMS,
@@ -69,9 +71,9 @@ export class WaitingRooms {
   }
 
   /** These rooms are to be looked at again in a moment. */
-  async soon(called: readonly Called[], now: number): Promise<void> {
+  async soon(called: readonly Called[]): Promise<void> {
     const pipeline = this.#redis.pipeline();
-    for (const { room } of called) pipeline.zadd(keys.rooms(this.#account), "LT", now + SOON, room);
+    for (const { room } of called) pipeline.zadd(keys.rooms(this.#account), "LT", this.#now + SOON, room);
     if (called.length > 0) await execAll(pipeline);
   }
 }

@@ -1,20 +1,32 @@
 import { NOW, Script } from "../store/script.ts";
 
+/** What is asked of the CA and not answered yet, as fields beside the buckets in which an order holds a token. */
+export const SENT = "sent";
+export const FINALIZED = "finalized";
+
 /**
- * Ends what an order holds: the CA has spent it ("spend"), or never will ("release"). What is not held any more is
- * passed over, so repeating it changes nothing. A token that comes back may be somebody's in the waiting room.
+ * Ends what an order holds: the CA has spent it ("spend"), or never will ("release"). What the CA was asked for and has
+ * not answered may have been spent, and so counts as that: newOrder from "sent" on, the rest from "finalized" on. What
+ * is not held any more is passed over, so repeating it changes nothing. A token that comes back may be somebody's in
+ * the waiting room.
  *
  * KEYS: holding, prefixes of the buckets' states, of their holds and of their rooms, rooms.
- * ARGV: clock, holder, "spend" or "release", the one limit that this is about ("" for all).
+ * ARGV: clock, holder, "spend", "release" or "lost" (spends what was sent, and nothing else), the one limit that this
+ * is about ("" for all).
  */
 export const settleScript = new Script(
   "settle",
   `${NOW}
-local holder, spend, only = ARGV[2], ARGV[3] == 'spend', ARGV[4]
+local holder, how, only = ARGV[2], ARGV[3], ARGV[4]
+local asked = redis.call('HMGET', KEYS[1], '${SENT}', '${FINALIZED}')
+if how == 'lost' and not asked[1] then return end
 local held = redis.call('HGETALL', KEYS[1])
 for i = 1, #held, 2 do
   local field, emission = held[i], tonumber(held[i + 1])
-  if only == '' or string.sub(field, 1, #only + 1) == only .. ':' then
+  local isBucket = string.find(field, ':', 1, true)
+  if isBucket and (only == '' or string.sub(field, 1, #only + 1) == only .. ':') then
+    local isOrder = string.sub(field, 1, 10) == 'newOrders:'
+    local spend = how == 'spend' or (isOrder and asked[1]) or (not isOrder and asked[2])
     redis.call('HDEL', KEYS[1], field)
     redis.call('ZREM', KEYS[3] .. field, holder)
     if spend then
@@ -25,6 +37,7 @@ for i = 1, #held, 2 do
     end
   end
 end
+if only == '' then redis.call('DEL', KEYS[1]) else redis.call('HDEL', KEYS[1], '${SENT}') end
 `,
 );
 
@@ -63,7 +76,7 @@ return 0
 
 /**
  * Who in a waiting room may try now: as many from its head as there are tokens. They stay in the room until they are
- * admitted, so that a call which was lost is made again. The next look is at the token after those.
+ * admitted, so that a call which was lost is made again after a while. The next look is at the token after those.
  *
  * KEYS: bucket's state, its holds, its room, rooms. ARGV: clock, emission, burst, "limit:account:subject", most, again in ms.
  */
@@ -82,8 +95,10 @@ local tat = math.max(now, tonumber(redis.call('GET', KEYS[1]) or '0'))
 local tokens = math.max(0, math.floor((now + emission * burst - tat) / emission) - held)
 local called = math.min(tokens, size, most)
 local due = tat + (held + tokens + 1) * emission - emission * burst
-if called < math.min(tokens, size) then due = now
-elseif tokens >= size then due = now + tonumber(ARGV[6]) end
+if called < math.min(tokens, size) then due = now + 1000
+elseif tokens >= size then due = now + tonumber(ARGV[6])
+-- A call may be lost with the process that makes it.
+elseif called > 0 then due = math.min(due, now + tonumber(ARGV[6])) end
 redis.call('ZADD', KEYS[4], due, field)
 return called > 0 and redis.call('ZRANGE', KEYS[3], 0, called - 1) or {}
 `,

@@ -37,6 +37,8 @@ export function checkHandler(deps: CheckDeps): Handler<CheckJob> {
     if (record && record.generation < job.generation)
       return { kind: "later", at: clock.now() + ONE_AT_A_TIME };
     if (!record || !isWanted(deps, record, job)) return DONE;
+    // Handed over already, by a process that died right after.
+    if (await deps.producer.isAdmitted(deps.account, job)) return DONE;
     // An order that is there has been paid for.
     if (mode === "off" || record.orderUrl !== undefined) return await handOver(deps, record, job);
     if (record.status !== "waiting")
@@ -75,12 +77,11 @@ async function handOver(
   const now = clock.now();
   const checkedAt = mode === "off" ? {} : { checkedAt: now };
   const event = warning === undefined ? {} : { event: { what: "warned", detail: warning } };
-  // The job goes first: a process that dies between the two finds it there, and does both again.
-  await producer.admit(
-    [{ id, generation, account, priority: spec.priority, ...(renewal ? { renewal } : {}) }],
-    now,
-  );
-  await certificates.transition(id, generation, { status: "queued", ...checkedAt, ...event }, now);
+  const change = { status: "queued", ...checkedAt, ...event } as const;
+  // Somebody may have paused it meanwhile.
+  if (!(await certificates.transition(id, generation, change, now)).ok) return DONE;
+  const admission = { id, generation, account, priority: spec.priority, ...(renewal ? { renewal } : {}) };
+  await producer.admit([admission], now);
   return DONE;
 }
 

@@ -28,10 +28,10 @@ const JITTER = 0.1;
 
 /** In place of the table, for tests and the configuration. */
 export interface Schedule {
-  /** Milliseconds before the second check, the third and so on; the last one repeats. */
-  every: readonly number[];
-  /** Milliseconds after the first failed check. */
-  giveUpAfter: number;
+  /** Milliseconds before the second check, the third and so on; the last one repeats. By the table when left out. */
+  every?: readonly number[];
+  /** Milliseconds after the first failed check; a week when left out. */
+  giveUpAfter?: number;
 }
 
 export interface Waiting {
@@ -54,7 +54,7 @@ export function nextCheck(waiting: Waiting, schedule?: Schedule): number | undef
   const age = now - firstFailedAt;
   const giveUpAfter = schedule?.giveUpAfter ?? GIVE_UP_AFTER;
   if (age >= giveUpAfter) return undefined;
-  const every = schedule === undefined ? stageAt(age) : repeating(schedule.every, checks - 1);
+  const every = schedule?.every === undefined ? stageAt(age) : repeating(schedule.every, checks - 1);
   const wait = Math.round(every * (1 + JITTER * (2 * random() - 1)));
   return Math.min(now + wait, firstFailedAt + giveUpAfter);
 }

@@ -53,8 +53,6 @@ export interface CheckJob extends CertificateJob {
 
 /** An order job's checkpoint, saved before the step that relies on it. The order's URL is in the record. */
 export interface OrderJob extends CertificateJob {
-  /** newOrder was sent, and no answer is on record: the CA may have counted it. */
-  sent?: boolean;
   /** The challenges have been answered: from now on the order is polled, not its authorizations. */
   answered?: boolean;
   /** When that was, milliseconds since the epoch. */

@@ -25,7 +25,9 @@ export interface Admission extends CertificateJob {
 
 export interface ProducerOptions {
   /** Whether what is enqueued goes through the check queue first. */
-  checks: boolean;
+  checks?: boolean;
+  /** All accounts, as a certificate may have been with another one before. */
+  accounts?: readonly string[];
 }
 
 /** What became of those that were to be woken up: `gone` have no job any more, `early` are still on their way to sleep. */
@@ -38,11 +40,13 @@ export interface Woken<T> {
 export class Producer {
   readonly #redis: Redis;
   readonly #checks: boolean;
+  readonly #accounts: readonly string[];
   readonly #queues = new Map<string, Queue>();
 
-  constructor(redis: Redis, { checks }: ProducerOptions = { checks: false }) {
+  constructor(redis: Redis, { checks = false, accounts = [] }: ProducerOptions = {}) {
     this.#redis = redis;
     this.#checks = checks;
+    this.#accounts = accounts;
   }
 
   queue(name: string): Queue {
@@ -96,36 +100,62 @@ export class Producer {
     await this.queue(queueNames.admit(account)).setGlobalConcurrency(1);
   }
 
-  /** Frees the place of one that is not wanted any more; one that is being worked on ends by itself. */
+  /**
+   * Frees the place of one that is not wanted any more. One that is being worked on ends by itself, and so does an
+   * order, which is woken up for that.
+   */
   async withdraw(account: string, { id, generation }: CertificateJob): Promise<void> {
-    await Promise.all(
-      (["check", "admit", "renew"] as const).map((stage) =>
+    await Promise.all([
+      ...(["check", "admit", "renew"] as const).map((stage) =>
         this.queue(queueNames[stage](account))
           .remove(jobIds[stage](id, generation))
           .catch(() => 0),
       ),
+      Job.fromId(this.queue(queueNames.order(account)), jobIds.order(id))
+        .then(async (job) => await job?.promote())
+        .catch(() => undefined),
+    ]);
+  }
+
+  /** Whether admission has this certificate in this generation already, or an order of it is in flight. */
+  async isAdmitted(account: string, { id, generation }: CertificateJob): Promise<boolean> {
+    const found = await this.#redis.exists(
+      `${PREFIX}:${queueNames.admit(account)}:${jobIds.admit(id, generation)}`,
+      `${PREFIX}:${queueNames.renew(account)}:${jobIds.renew(id, generation)}`,
+      `${PREFIX}:${queueNames.order(account)}:${jobIds.order(id)}`,
     );
+    return found > 0;
   }
 
   /** Wakes up jobs that sleep in a waiting room: they go before those of their priority that have not been there. */
   async wake<T extends CertificateJob>(account: string, jobs: readonly T[]): Promise<Woken<T>> {
     const woken: Woken<T> = { gone: [], early: [] };
-    for (const job of jobs) {
-      const found = await this.#admissionOf(account, job);
-      if (!found) woken.gone.push(job);
-      else if (await found.isDelayed()) await promote(found);
+    const pipeline = this.#redis.pipeline();
+    for (const job of jobs)
+      for (const { base, jobId } of this.#admissionsOf(account, job))
+        pipeline.exists(`${base}:${jobId}`).zscore(`${base}:delayed`, jobId).lpos(`${base}:active`, jobId);
+    const found = await execAll(pipeline);
+    for (const [index, job] of jobs.entries()) {
+      const places = this.#admissionsOf(account, job).map(({ queue, jobId }, stage) => {
+        const [exists, asleep, active] = found.slice(6 * index + 3 * stage);
+        return { queue, jobId, exists: exists === 1, asleep: asleep !== null, active: active !== null };
+      });
+      if (places.every(({ exists }) => !exists)) woken.gone.push(job);
       // One that is being worked on is about to fall asleep; any other is awake.
-      else if (await found.isActive()) woken.early.push(job);
+      else if (places.some(({ active }) => active)) woken.early.push(job);
+      for (const { queue, jobId, asleep } of places) if (asleep) await promote(queue, jobId);
     }
     return woken;
   }
 
-  async #admissionOf(account: string, { id, generation }: CertificateJob): Promise<Job | undefined> {
-    for (const stage of ["admit", "renew"] as const) {
-      const job = await Job.fromId(this.queue(queueNames[stage](account)), jobIds[stage](id, generation));
-      if (job) return job;
-    }
-    return undefined;
+  #admissionsOf(
+    account: string,
+    { id, generation }: CertificateJob,
+  ): { queue: Queue; base: string; jobId: string }[] {
+    return (["admit", "renew"] as const).map((stage) => {
+      const queue = this.queue(queueNames[stage](account));
+      return { queue, base: `${PREFIX}:${queue.name}`, jobId: jobIds[stage](id, generation) };
+    });
   }
 
   async order(account: string, job: OrderJob, priority: number): Promise<void> {
@@ -136,20 +166,26 @@ export class Producer {
     });
   }
 
-  /** Whether this certificate has an order in flight, and how many there are in all. */
-  async orders(account: string, id: string): Promise<{ inFlight: boolean; total: number }> {
-    const queue = this.queue(queueNames.order(account));
-    const base = `${PREFIX}:${queue.name}`;
-    const results = await this.#redis
-      .pipeline()
-      .exists(`${base}:${jobIds.order(id)}`)
-      .llen(`${base}:active`)
-      .llen(`${base}:wait`)
-      .zcard(`${base}:prioritized`)
-      .zcard(`${base}:delayed`)
-      .exec();
-    const [exists = 0, ...counts] = (results ?? []).map(([, value]) => Number(value));
-    return { inFlight: exists === 1, total: counts.reduce((sum, count) => sum + count, 0) };
+  /**
+   * Whether this certificate has an order in flight, with whatever account, and how many this account has in all.
+   * `until` (milliseconds since the epoch): what sleeps longer than that is not in flight.
+   */
+  async orders(account: string, id: string, until: number): Promise<{ inFlight: boolean; total: number }> {
+    const base = `${PREFIX}:${queueNames.order(account)}`;
+    const jobs = [...new Set([account, ...this.#accounts])].map(
+      (name) => `${PREFIX}:${queueNames.order(name)}:${jobIds.order(id)}`,
+    );
+    const results = await execAll(
+      this.#redis
+        .pipeline()
+        .exists(...jobs)
+        .llen(`${base}:active`)
+        .llen(`${base}:wait`)
+        .zcard(`${base}:prioritized`)
+        .zcount(`${base}:delayed`, "-inf", delayedUntil(until)),
+    );
+    const [exists = 0, ...counts] = results.map(Number);
+    return { inFlight: exists > 0, total: counts.reduce((sum, count) => sum + count, 0) };
   }
 
   /** How many stand in line for this account's admission, those that are checked before it included. */
@@ -207,8 +243,7 @@ export class Producer {
       .llen(`${base}:wait`)
       .llen(`${base}:active`)
       .zcard(`${base}:prioritized`)
-      // BullMQ's scores are the moment times 4,096, plus a counter.
-      .zcount(`${base}:delayed`, "-inf", until * 4_096)
+      .zcount(`${base}:delayed`, "-inf", delayedUntil(until))
       .exec();
     return (results ?? []).reduce((sum, [, value]) => sum + Number(value), 0);
   }
@@ -219,10 +254,20 @@ export class Producer {
   }
 }
 
-async function promote(job: Job): Promise<void> {
-  await job.changePriority({ priority: jobPriority.woken(Math.ceil(job.priority / 2)) });
-  // Another process may have been quicker.
-  await job.promote().catch(() => undefined);
+/** BullMQ's scores of delayed jobs are the moment times 4,096, plus a counter. */
+function delayedUntil(moment: number): number {
+  return moment * 4_096;
+}
+
+/** Another process may have been quicker, or somebody may have withdrawn it: then there is nothing to be done. */
+async function promote(queue: Queue, jobId: string): Promise<void> {
+  try {
+    const job = await Job.fromId(queue, jobId);
+    await job?.changePriority({ priority: jobPriority.woken(Math.ceil(job.priority / 2)) });
+    await job?.promote();
+  } catch {
+    // It is called again as long as it stands in its room.
+  }
 }
 
 function groupBy<T>(items: readonly T[], keyOf: (item: T) => string): Map<string, T[]> {

@@ -111,7 +111,6 @@ async function caaOf(ca: CaConfig, files: AccountFiles): Promise<Caa> {
 /** Checks what is enqueued for one account. */
 export function startCheck(house: House, checks: Checks, ca: CaConfig): Service {
   const { redis, certificates, certificateFiles, producer, notifier, clock, config, log } = house;
-  const { every, giveUpAfter = GIVE_UP_AFTER } = config.recheck;
   return consume({
     queue: queueNames.check(ca.name),
     redis,
@@ -126,10 +125,8 @@ export function startCheck(house: House, checks: Checks, ca: CaConfig): Service 
       mode: config.preflight,
       ready: (port) => checks.ready(port),
       check: (record) => checks.check(record, ca),
-      ...(every === undefined ? {} : { schedule: { every, giveUpAfter } }),
+      schedule: config.recheck,
     }),
     onFault: (error, job) => log(`${job.id}: ${error.stack ?? error.message}`),
   });
 }
-
-const GIVE_UP_AFTER = 7 * 86_400_000;

@@ -53,7 +53,10 @@ export class House {
     this.config = config;
     this.redis = redis;
     this.log = log;
-    this.producer = new Producer(redis, { checks: config.preflight !== "off" });
+    this.producer = new Producer(redis, {
+      checks: config.preflight !== "off",
+      accounts: config.cas.map(({ name }) => name),
+    });
     this.certificates = new CertificateStore(redis);
     this.certificateFiles = new CertificateFiles(config.home);
     this.imports = new ImportStore(redis);
@@ -97,6 +100,7 @@ export class House {
       producer,
       clock,
       defaultAccount,
+      knownAccounts: this.config.cas.map(({ name }) => name),
       ledgers: () => {
         const limits = new Map(this.config.cas.map((ca) => [ca.name, ca.limits]));
         return new LedgerRebuild(this.redis, limits, clock.now());

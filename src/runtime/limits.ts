@@ -1,4 +1,5 @@
 import { Breaker, type BreakerState } from "../limits/breaker.ts";
+import { UNKNOWN } from "../limits/buckets.ts";
 import { standingOf } from "../limits/standing.ts";
 import { type CaLimits, type CertificateLimit, limitFor } from "../limits/table.ts";
 import { LedgerView, type SeenBucket } from "../limits/view.ts";
@@ -77,9 +78,12 @@ async function bucketReport(
   limits: CaLimits,
   { limit, subject, waiting, ...state }: SeenBucket,
 ): Promise<BucketReport | undefined> {
+  const now = clock.now();
   const allowed = limitFor(limits, limit, subject);
-  if (!allowed) return undefined;
-  const standing = standingOf(allowed, state, clock.now());
+  // A limit that is only known by the CA's refusal: none, until it ends.
+  const refused = { burst: 1, used: 1, remaining: 0, nextAt: Math.max(now, state.tat - UNKNOWN.period) };
+  if (!allowed && refused.nextAt <= now) return undefined;
+  const standing = allowed ? standingOf(allowed, state, now) : refused;
   if (standing.used <= 0 && waiting === 0) return undefined;
   const holders =
     waiting > 0 ? await redis.zrange(keys.room(limit, ca, subject), "0", String(SHOWN - 1)) : [];

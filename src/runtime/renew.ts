@@ -8,13 +8,16 @@ const LOOK = 10_000;
 
 /** Renews certificates when a third of their lifetime is left. */
 export function startRenew(house: House): Service {
-  const { certificates, enqueuer, clock, log } = house;
+  const { certificates, enqueuer, clock, log, config } = house;
+  // At the CA that it is from, which may exempt it; unless that is not configured any more.
+  const caOf = ({ leaf }: CertificateRecord): string | undefined =>
+    config.cas.find(({ name }) => name === leaf?.ca)?.name;
   const deps = {
     certificates,
     enqueue: async (records: readonly CertificateRecord[]): Promise<void> => {
       await enqueuer.enqueue(
         records.map(({ spec }) => spec),
-        { force: true, renewal: true },
+        { force: true, renewal: true, accounts: records.map(caOf) },
       );
     },
   };

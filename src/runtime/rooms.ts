@@ -27,13 +27,13 @@ export function startRooms(house: House, ca: CaConfig): Service {
   };
 }
 
-async function callDue({ producer, clock }: House, account: string, rooms: WaitingRooms): Promise<void> {
+async function callDue({ producer }: House, account: string, rooms: WaitingRooms): Promise<void> {
   const called = await rooms.due();
   if (called.length === 0) return;
   const { gone, early } = await producer.wake(account, called.map(jobOf));
   // Whose job is gone was removed, or has been asked for anew: the place is free for the next one.
   await rooms.forget(gone);
-  await rooms.soon([...gone, ...early], clock.now());
+  await rooms.soon([...gone, ...early]);
 }
 
 function jobOf(called: Called): Called & { id: string; generation: number } {

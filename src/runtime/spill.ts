@@ -1,6 +1,6 @@
 import type { CertificateSpec } from "../core/certificate.ts";
 import type { AccountChooser } from "../intake/enqueue.ts";
-import { Breaker } from "../limits/breaker.ts";
+import { Breaker, OUT_OF_SERVICE } from "../limits/breaker.ts";
 import { bucketOf } from "../limits/buckets.ts";
 import { LedgerView } from "../limits/view.ts";
 import type { House } from "./house.ts";
@@ -40,15 +40,17 @@ function best(lines: readonly Line[], spillAfter: number): Line | undefined {
 async function lineOf({ redis, config, producer, stops, clock }: House, ca: string): Promise<Line> {
   const limits = config.cas.find(({ name }) => name === ca)?.limits;
   const bucket = limits && bucketOf(limits, "newOrders", "");
+  const now = clock.now();
   const [stopped, broken, inLine] = await Promise.all([
     stops.reason(ca),
     new Breaker(redis, ca).state(),
     producer.inLine(ca),
   ]);
-  if (stopped || broken?.scope === "ca") return { ca, wait: Number.POSITIVE_INFINITY, emission: 0 };
+  // Past its moment somebody has to try it out, or it would stay open for ever.
+  const isOut = broken?.scope === "ca" && now - broken.since >= OUT_OF_SERVICE && broken.until > now;
+  if (stopped || isOut) return { ca, wait: Number.POSITIVE_INFINITY, emission: 0 };
   if (!bucket) return { ca, wait: 0, emission: 0 };
   const { tat, holds } = await new LedgerView(redis, ca).state("newOrders", "");
-  const now = clock.now();
   const { emission, burst } = bucket;
   // Below 0 there are tokens left; each certificate in line takes one.
   const wait = Math.max(now, tat) + (holds + inLine + 1) * emission - emission * burst - now;

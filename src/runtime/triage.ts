@@ -1,4 +1,6 @@
+import type { CaConfig } from "../config/load.ts";
 import type { CertificateSpec } from "../core/certificate.ts";
+import { asAppError } from "../core/errors.ts";
 import type { NameVerdict, Verdict } from "../preflight/verdict.ts";
 import { Checks } from "./check.ts";
 import type { House } from "./house.ts";
@@ -13,6 +15,22 @@ export interface Triaged {
 /** Certificates looked at at once; the names in them are bounded by the checks themselves. */
 const AT_ONCE = 64;
 
+/** A port that nobody can open is the trouble of its own rows. */
+async function look(
+  checks: Checks,
+  spec: CertificateSpec,
+  ca: CaConfig,
+): Promise<Pick<Triaged, "verdict" | "names">> {
+  try {
+    await checks.ready(spec.acmePort);
+  } catch (thrown) {
+    const { disposition, code, message } = asAppError(thrown);
+    if (disposition !== "node") throw thrown;
+    return { verdict: { kind: "node", code, detail: message }, names: [] };
+  }
+  return await checks.triage({ spec }, ca);
+}
+
 /** Looks at all of them, and hands out each as it is known. Asks no CA for anything but its directory. */
 export async function triage(
   house: House,
@@ -25,8 +43,7 @@ export async function triage(
   const work = async (): Promise<void> => {
     for (const spec of waiting) {
       const ca = cas.find(({ name }) => name === spec.ca) ?? cas[0];
-      await checks.ready(spec.acmePort);
-      await each({ spec, ...(await checks.triage({ spec }, ca)) });
+      await each({ spec, ...(await look(checks, spec, ca)) });
     }
   };
   try {

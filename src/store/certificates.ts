@@ -27,6 +27,10 @@ export interface Accepted {
   id: string;
   action: AcceptAction;
   generation: number;
+  /** It has a certificate already. */
+  hasLeaf: boolean;
+  /** The account that its generation before was ordered with, if that is known. */
+  accountBefore: string | undefined;
 }
 
 export interface CertificateEvent {
@@ -91,11 +95,13 @@ export class CertificateStore {
         ],
       );
     }
-    const results = (await execAll(pipeline)) as [AcceptAction, number][];
-    return results.map(([action, generation], index) => ({
+    const results = (await execAll(pipeline)) as [AcceptAction, number, number, string][];
+    return results.map(([action, generation, hasLeaf, accountBefore], index) => ({
       id: certificateId(specs[index]?.names[0] ?? ""),
       action,
       generation,
+      hasLeaf: hasLeaf === 1,
+      accountBefore: accountBefore || undefined,
     }));
   }
 
@@ -162,7 +168,15 @@ export class CertificateStore {
         IMPORT_PREFIX,
         keys.renewals,
       ],
-      [id, generation, settled ? "1" : "0", event, change.status, ...changedFields(change)],
+      [
+        id,
+        generation,
+        settled ? "1" : "0",
+        event,
+        change.status,
+        ...changedFields(change),
+        change.resumes ? "resume" : "",
+      ],
     )) as string[];
     return { ok: result[0] === "ok", awaited: result[1] === "1", ended: result.slice(2) };
   }

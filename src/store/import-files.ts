@@ -19,6 +19,8 @@ export interface AcceptedLine {
   line: number;
   at: number;
   spec: CertificateSpec;
+  /** It was asked for whatever its certificate's state: a person has ended a pause, say. */
+  force?: boolean;
 }
 
 /** The last line, once the file has been read to its end. */

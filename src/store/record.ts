@@ -14,6 +14,8 @@ export interface Transition extends Partial<Omit<CertificateState, "status">> {
   /** Stay as they are when left out. */
   account?: string;
   checkedAt?: number;
+  /** Ends a pause; without it, what is paused or removed stays so. */
+  resumes?: boolean;
   event?: { what: string; detail?: string };
 }
 

@@ -8,14 +8,14 @@ import { Script } from "./script.ts";
  * KEYS: certificate, all certificates, prefix of the status sets, the import's open set (or "").
  * ARGV: id, names key, spec, import id (or ""), now (ms), force ("1": order again whatever the status), the account
  * that it is ordered with, where that is not the one it asks for.
- * Returns {action, generation}.
+ * Returns {action, generation, 1 when there is a certificate already, the account that it was ordered with before}.
  */
 export const acceptScript = new Script(
   "accept",
   `
 local cert, all, statusPrefix, open = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local id, namesKey, spec, import, now, force = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
-local cur = redis.call('HMGET', cert, 'namesKey', 'spec', 'status', 'reason', 'generation', 'openIn', 'room')
+local cur = redis.call('HMGET', cert, 'namesKey', 'spec', 'status', 'reason', 'generation', 'openIn', 'room', 'leaf', 'account')
 local status, reason = cur[3], cur[4]
 local function await()
   if import ~= '' and redis.call('SADD', open, id) == 1 then
@@ -34,7 +34,7 @@ local generation = tonumber(cur[5] or '0')
 if action == 'unchanged' or action == 'updated' then
   if action == 'updated' then redis.call('HSET', cert, 'spec', spec) end
   if moving then await() end
-  return {action, generation}
+  return {action, generation, 0, ''}
 end
 if cur[7] and cur[7] ~= '' then redis.call('ZREM', cur[7], id .. '#' .. generation) end
 generation = generation + 1
@@ -48,7 +48,7 @@ redis.call('HSET', cert, 'spec', spec, 'namesKey', namesKey, 'status', 'queued',
 if import ~= '' then redis.call('HSET', cert, 'import', import)
 elseif action ~= 'retry' then redis.call('HDEL', cert, 'import') end
 await()
-return {action, generation}
+return {action, generation, cur[8] and 1 or 0, cur[9] or ''}
 `,
 );
 
@@ -57,7 +57,7 @@ return {action, generation}
  * changes nothing. When the new status settles it, it leaves the open sets of the imports that wait for it.
  *
  * KEYS: certificate, prefix of the status sets, events, the stream of all events, prefix of the imports, renewals.
- * ARGV: id, generation, settled ("1"), event (JSON), n, field, value, … ("" deletes the field), status.
+ * ARGV: id, generation, settled ("1"), event (JSON), status, field, value, … ("" deletes the field), "resume" or "".
  * Returns {"stale"} or {"ok", "1" when the digest of an import is to tell of it, import that ended, …}.
  */
 export const transitionScript = new Script(
@@ -68,12 +68,18 @@ local id, generation, settled, event = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local cur = redis.call('HMGET', cert, 'generation', 'status', 'openIn', 'room')
 if cur[1] ~= generation then return {'stale'} end
 local status = ARGV[5]
--- Whoever does not wait any more frees the place in the waiting room.
-if status ~= 'waiting' and cur[4] and cur[4] ~= '' then
+-- What a person has stopped, or what is there, is not moved back by work that was still going on.
+local moving = status == 'queued' or status == 'waiting' or status == 'checking' or status == 'ordering'
+  or status == 'validating' or status == 'finalizing'
+local stopped = cur[2] == 'paused' or cur[2] == 'removed'
+if stopped and status ~= 'paused' and status ~= 'removed' and ARGV[#ARGV] ~= 'resume' then return {'stale'} end
+if moving and (cur[2] == 'issued' or cur[2] == 'serving') then return {'stale'} end
+-- Whoever needs no token any more frees the place in the waiting room.
+if not moving and cur[4] and cur[4] ~= '' then
   redis.call('ZREM', cur[4], id .. '#' .. generation)
   redis.call('HDEL', cert, 'room')
 end
-for i = 6, #ARGV, 2 do
+for i = 6, #ARGV - 1, 2 do
   if ARGV[i + 1] == '' then redis.call('HDEL', cert, ARGV[i]) else redis.call('HSET', cert, ARGV[i], ARGV[i + 1]) end
   if ARGV[i] == 'leaf' then redis.call('ZADD', KEYS[6], cjson.decode(ARGV[i + 1]).renewAt, id) end
 end

@@ -25,7 +25,7 @@ export async function settle(
   record: CertificateRecord,
   change: Transition,
 ): Promise<boolean> {
-  const { event: _, ...state } = change;
+  const { event: _, resumes: ______, ...state } = change;
   const { reason: __, detail: ___, until: ____, error: _____, ...kept } = record;
   const settled: CertificateRecord = { ...kept, ...state };
   if (change.reason !== "limit" && change.leaf === undefined) {

@@ -30,7 +30,10 @@ export function certificateRoutes(app: FastifyInstance, { certificates }: ApiDep
     },
     async (request) => {
       const { records, next } = await certificatePage(certificates, request.query);
-      return { certificates: records.map(certificateDocument), ...(next === undefined ? {} : { next }) };
+      return {
+        certificates: records.map((record) => certificateDocument(record)),
+        ...(next === undefined ? {} : { next }),
+      };
     },
   );
 

@@ -68,7 +68,14 @@ Bad rows are written to domains.csv.rejected.csv: mend them there, and import th
 }
 
 async function runImport(house: House, io: Io, file: string, options: ImportOptions): Promise<number> {
-  if (options.triage) return await runTriage(house, io, file, options);
+  if (options.triage) {
+    if (options.wait || options.dryRun || options.notify || options.priority)
+      throw usageError(
+        "bad_option",
+        "--triage orders nothing: leave out --wait, --dry-run, --notify and --priority.",
+      );
+    return await runTriage(house, io, file, options);
+  }
   // What is wrong with the options is said before anything is taken in.
   const waiting = waitOptions(options);
   const result = await readIn(house, io, file, options);

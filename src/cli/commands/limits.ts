@@ -72,7 +72,17 @@ function accountLines({ ca, account, stopped, broken, buckets }: AccountReport):
 
 /** What somebody waits for first, then what is used up the most. */
 function byScarcity(a: BucketReport, b: BucketReport): number {
-  return b.waits - a.waits || a.remaining / a.burst - b.remaining / b.burst || a.key.localeCompare(b.key);
+  return (
+    b.waits - a.waits ||
+    Number(isSet(a)) - Number(isSet(b)) ||
+    a.remaining / a.burst - b.remaining / b.burst ||
+    a.key.localeCompare(b.key)
+  );
+}
+
+/** Each certificate has one, of which nobody knows the names here. */
+function isSet({ limit, remaining }: BucketReport): boolean {
+  return limit === "certificatesPerNameSet" && remaining > 1;
 }
 
 function row({ limit, key, burst, used, remaining, nextAt, waits, waiting }: BucketReport): string[] {

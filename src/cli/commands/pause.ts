@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { accountOf, type CertificateRecord } from "../../core/certificate.ts";
+import type { CertificateRecord } from "../../core/certificate.ts";
 import { pauseCertificate, resumeCertificate } from "../../runtime/pausing.ts";
 import { withRestoredHouse } from "../house.ts";
 import { type Io, print } from "../output.ts";
@@ -38,15 +38,13 @@ export function resumeCommand(program: Command, io: Io, exit: (code: number) => 
     .action(async (name: string, options: { json?: boolean }) => {
       await withRestoredHouse(io, async (house) => {
         const record = await findCertificate(house, name);
-        const changed = await resumeCertificate(house, record);
-        const account = accountOf(record, house.config.cas[0].name);
-        say(
-          io,
-          record,
-          options,
-          changed,
-          changed ? `queued at ${account}` : "not paused: nothing is to be resumed",
-        );
+        const resumed = await resumeCertificate(house, record);
+        const words = {
+          queued: "queued again",
+          issued: "resumed; its certificate is good, and will be renewed in time",
+        };
+        const said = resumed === undefined ? "not paused: nothing is to be resumed" : words[resumed];
+        say(io, record, options, resumed !== undefined, said);
       });
       exit(0);
     });

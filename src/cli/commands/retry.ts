@@ -46,7 +46,8 @@ async function retryAll(house: House): Promise<number> {
   for (const status of ["attention", "waiting"] as const) {
     let chunk: CertificateRecord[] = [];
     for await (const record of house.certificates.all(status)) {
-      if (isRetriable(record)) chunk.push(record);
+      // What the CA has paused is for `resume`, once a person has been at the CA's page.
+      if (isRetriable(record) && record.error?.code !== "paused_by_ca") chunk.push(record);
       if (chunk.length < CHUNK) continue;
       retried += await enqueue(house, chunk);
       chunk = [];
