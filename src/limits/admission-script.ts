@@ -47,19 +47,22 @@ local function leave()
   redis.call('HDEL', KEYS[1], 'room')
   inRoom = ''
 end
-local function holdAll()
+local function holdAll(isOrdered)
   for i = 1, buckets do
     local bucket = bucketAt(i)
-    redis.call('ZADD', bucket.holds, now + ${HOLD_LIFE}, holder)
-    redis.call('PEXPIRE', bucket.holds, ${HOLD_LIFE})
-    redis.call('HSET', KEYS[5], bucket.field, bucket.emission)
+    if bucket.hasRoom or not isOrdered then
+      redis.call('ZADD', bucket.holds, now + ${HOLD_LIFE}, holder)
+      redis.call('PEXPIRE', bucket.holds, ${HOLD_LIFE})
+      redis.call('HSET', KEYS[5], bucket.field, bucket.emission)
+    end
   end
   if buckets > 0 then redis.call('PEXPIRE', KEYS[5], ${HOLD_LIFE}) end
   leave()
   return {'ok', waiting}
 end
 
-if cur[3] and cur[3] ~= '' then return holdAll() end
+-- Its newOrder is spent, unless the ledger was lost since.
+if cur[3] and cur[3] ~= '' then return holdAll(redis.call('EXISTS', KEYS[5]) == 1) end
 if redis.call('EXISTS', KEYS[2]) == 1 then return {'stopped'} end
 local longest, which, ahead, isName = 0, 0, 0, false
 for i = 1, names do

@@ -1,5 +1,5 @@
 import type { Redis } from "ioredis";
-import type { CertificateRecord } from "../core/certificate.ts";
+import { type CertificateRecord, namesKey } from "../core/certificate.ts";
 import { keys } from "../store/keys.ts";
 import { execAll } from "../store/script.ts";
 import { bucketsOf } from "./buckets.ts";
@@ -27,6 +27,8 @@ export class LedgerRebuild {
   add({ spec, leaf }: Pick<CertificateRecord, "spec" | "leaf">): void {
     const limits = leaf?.ca === undefined ? undefined : this.#limits.get(leaf.ca);
     if (!limits || leaf?.ca === undefined || leaf.issuedAt === undefined) return;
+    // Asked for with other names since: which ones it has is not known any more.
+    if (leaf.set !== undefined && leaf.set !== namesKey(spec.names)) return;
     for (const bucket of bucketsOf(spec.names, limits, leaf.exempt ? "renewal" : "none")) {
       const key = keys.bucket(bucket.limit, leaf.ca, bucket.subject);
       const spent = this.#spent.get(key) ?? { emission: bucket.emission, at: [] };

@@ -45,7 +45,8 @@ export class LedgerView {
     const seen = new Set<string>();
     for (const family of ["bucket", "holds", "room"] as const)
       for await (const names of this.#names(family)) {
-        const fresh = names.filter((name) => !seen.has(name));
+        // SCAN may name a key twice.
+        const fresh = [...new Set(names)].filter((name) => !seen.has(name));
         for (const name of fresh) seen.add(name);
         yield* await this.#read(fresh);
       }

@@ -1,11 +1,13 @@
 /** The token bucket twice: as arithmetic in this process, and as the scripts that all workers share in Redis. */
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { emission, exhaustedUntil, refund, spend } from "../../src/limits/gcra.ts";
-import { exhaustScript, refundScript, takeScript } from "../../src/limits/scripts.ts";
+import { emission } from "../../src/limits/gcra.ts";
+import { exhaustScript, settleScript, takeScript } from "../../src/limits/scripts.ts";
 import type { Limit } from "../../src/limits/table.ts";
 import type { Redis } from "../../src/store/redis.ts";
 import type { Script } from "../../src/store/script.ts";
+import { randomFrom } from "../support/random.ts";
 import { type RedisServer, startRedis } from "../support/redis.ts";
+import { exhaustedUntil, spend } from "../support/token-bucket.ts";
 
 let server: RedisServer;
 let redis: Redis;
@@ -32,12 +34,17 @@ interface Observed {
   result: unknown;
 }
 
+/** As an order knows it that holds a token of it: limit, account, subject. */
+const BUCKET = "certificatesPerDomain:ca:a.example";
+/** By Redis's own clock. */
+const CLOCK = 0;
+
 /** Runs a script between two looks at Redis's clock and at the bucket, with nothing else in between. */
-async function observed(script: Script, args: number[]): Promise<Observed> {
+async function observed(script: Script, keys: string[], args: (number | string)[]): Promise<Observed> {
   script.pipeline(redis);
-  const transaction = redis.multi().time().get("bucket");
-  script.queue(transaction, ["bucket"], args);
-  const results = await transaction.get("bucket").time().exec();
+  const transaction = redis.multi().time().get(BUCKET);
+  script.queue(transaction, keys, [CLOCK, ...args]);
+  const results = await transaction.get(BUCKET).time().exec();
   const [start, before, result, after, end] = (results ?? []).map(([error, value]) => {
     if (error) throw error;
     return value;
@@ -50,15 +57,6 @@ async function observed(script: Script, args: number[]): Promise<Observed> {
 function milliseconds(time: unknown): number {
   const [seconds = 0, micros = 0] = (time as string[]).map(Number);
   return seconds * 1_000 + Math.floor(micros / 1_000);
-}
-
-/** Small numbers: the same sequence every time. */
-function randomFrom(seed: number): (below: number) => number {
-  let state = seed;
-  return (below) => {
-    state = (state * 1_103_515_245 + 12_345) % 2_147_483_648;
-    return Math.floor((state / 2_147_483_648) * below);
-  };
 }
 
 /** From buckets that refill within the test to those that never do, odd divisions among them. */
@@ -80,22 +78,30 @@ describe.each(LIMITS)("a bucket of $count within $period ms", (limit) => {
     const random = randomFrom(limit.count);
     const seen = { taken: 0, refused: 0 };
     for (let i = 0; i < 1_000; i++) {
-      const operation = random(20);
+      const operation = random.below(20);
       if (operation < 15) {
-        const { at, before, after, result } = await observed(takeScript, args);
-        const [wait] = result as number[];
+        const { at, before, after, result } = await observed(takeScript, [BUCKET], args);
         const expected = at.map((now) => {
           const decision = spend(limit, before, now);
           return { wait: decision.wait, after: decision.tat };
         });
-        expect(expected).toContainEqual({ wait, after });
-        seen[wait === 0 ? "taken" : "refused"]++;
+        expect(expected).toContainEqual({ wait: result, after });
+        seen[result === 0 ? "taken" : "refused"]++;
+      } else if (operation < 17) {
+        // Full again, as it would be after a period.
+        await redis.del(BUCKET);
       } else if (operation < 19) {
-        const { at, before, after } = await observed(refundScript, [emission(limit)]);
-        expect(at.map((now) => shown(refund(limit, before, now), now))).toContain(after);
+        // What was held before is spent in any case: the CA has counted it.
+        await redis.hset("holding", BUCKET, emission(limit));
+        const settled = ["holder", "spend", ""];
+        const keys = ["holding", "", "holds:", "room:", "rooms"];
+        const { at, before, after } = await observed(settleScript, keys, settled);
+        expect(at.map((now) => Math.max(now, before) + emission(limit))).toContain(after);
+        expect(await redis.exists("holding")).toBe(0);
       } else {
-        const wait = random(50);
-        const { at, before, after } = await observed(exhaustScript, [...args, wait]);
+        const wait = random.below(50);
+        const keys = [BUCKET, "holds", "room", "rooms"];
+        const { at, before, after } = await observed(exhaustScript, keys, [...args, wait, "0", BUCKET]);
         const expected = (now: number) => Math.max(before, exhaustedUntil(limit, now + wait));
         expect(at.map((now) => shown(expected(now), now))).toContain(after);
       }
@@ -107,7 +113,6 @@ describe.each(LIMITS)("a bucket of $count within $period ms", (limit) => {
 
 interface Bucket {
   take(limit: Limit): Promise<number>;
-  refund(limit: Limit): Promise<void>;
   exhaust(limit: Limit, wait: number): Promise<void>;
 }
 
@@ -119,9 +124,6 @@ function inProcess(): Bucket {
       tat = decision.tat;
       return decision.wait;
     },
-    async refund(limit) {
-      tat = refund(limit, tat, Date.now());
-    },
     async exhaust(limit, wait) {
       tat = Math.max(tat, exhaustedUntil(limit, Date.now() + wait));
     },
@@ -131,14 +133,11 @@ function inProcess(): Bucket {
 function inRedis(): Bucket {
   return {
     async take(limit) {
-      const [wait = 0] = (await takeScript.run(redis, ["b"], [emission(limit), limit.count])) as number[];
-      return wait;
-    },
-    async refund(limit) {
-      await refundScript.run(redis, ["b"], [emission(limit)]);
+      return Number(await takeScript.run(redis, ["b"], [CLOCK, emission(limit), limit.count]));
     },
     async exhaust(limit, wait) {
-      await exhaustScript.run(redis, ["b"], [emission(limit), limit.count, wait]);
+      const args = [CLOCK, emission(limit), limit.count, wait, "0", "b"];
+      await exhaustScript.run(redis, ["b", "holds", "room", "rooms"], args);
     },
   };
 }
@@ -163,16 +162,6 @@ describe.each([
     expect(wait).toBeGreaterThan(720_000 - 60_000);
   });
 
-  it("takes back what was not used, and never more than it holds", async () => {
-    const bucket = make();
-    await drain(bucket, limit);
-    await bucket.refund(limit);
-    await bucket.refund(limit);
-    expect(await drain(bucket, limit)).toBe(2);
-    for (let i = 0; i < 20; i++) await bucket.refund(limit);
-    expect(await drain(bucket, limit)).toBe(5);
-  });
-
   it("believes a CA that says it is empty, but not that it is fuller", async () => {
     const bucket = make();
     await bucket.exhaust(limit, 30_000_000);
@@ -188,36 +177,22 @@ describe.each([
   });
 });
 
-describe("one token of several buckets", () => {
-  const wide = { count: 3, period: 3_600_000 };
-  const narrow = { count: 1, period: 7_200_000 };
-  const args = [emission(wide), wide.count, emission(narrow), narrow.count];
-  const take = async (keys: string[]) => (await takeScript.run(redis, keys, args)) as number[];
+describe("a bucket in Redis", () => {
+  const limit = { count: 3, period: 3_600_000 };
+  const args = [emission(limit), limit.count];
 
-  it("is taken of all or of none, and the bucket that is empty the longest is told", async () => {
-    expect(await take(["account", "a"])).toEqual([0]);
-    const state = await redis.mget("account", "a");
-    const [wait, which] = await take(["account", "a"]);
-    expect(which).toBe(2);
-    expect(wait).toBeGreaterThan(7_000_000);
-    expect(await redis.mget("account", "a")).toEqual(state);
-    expect(await take(["account", "b"])).toEqual([0]);
-    expect(await take(["account", "c"])).toEqual([0]);
-    const [, empty] = await take(["account", "d"]);
-    expect(empty).toBe(1);
-    expect(await redis.exists("d")).toBe(0);
+  it("leaves a key that ends by itself when the bucket is full", async () => {
+    expect(await takeScript.run(redis, ["a"], [CLOCK, ...args])).toBe(0);
+    expect(await redis.pttl("a")).toBeLessThanOrEqual(emission(limit));
+    expect(await redis.pttl("a")).toBeGreaterThan(emission(limit) - 60_000);
   });
 
-  it("is given back to all", async () => {
-    await take(["account", "a"]);
-    await refundScript.run(redis, ["account", "a"], [emission(wide), emission(narrow)]);
-    expect(await redis.exists("account", "a")).toBe(0);
-  });
-
-  it("leaves keys that end by themselves when the buckets are full", async () => {
-    await take(["account", "a"]);
-    expect(await redis.pttl("account")).toBeLessThanOrEqual(emission(wide));
-    expect(await redis.pttl("a")).toBeLessThanOrEqual(emission(narrow));
-    expect(await redis.pttl("a")).toBeGreaterThan(emission(narrow) - 60_000);
+  it("goes by the test's clock where it is given one", async () => {
+    const take = async (now: number) => await takeScript.run(redis, ["a"], [now, ...args]);
+    const now = Date.UTC(2030, 0, 1);
+    expect([await take(now), await take(now), await take(now)]).toEqual([0, 0, 0]);
+    expect(await take(now + 1)).toBe(emission(limit) - 1);
+    expect(await take(now + emission(limit) - 1)).toBe(1);
+    expect(await take(now + emission(limit))).toBe(0);
   });
 });

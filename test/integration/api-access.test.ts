@@ -171,8 +171,10 @@ describe("/queues", () => {
     );
     expect(queues.map(({ name }) => name).sort()).toEqual([
       "admit-letsencrypt-staging",
+      "check-letsencrypt-staging",
       "notify",
       "order-letsencrypt-staging",
+      "renew-letsencrypt-staging",
     ]);
     expect(queues.every(({ readOnlyMode }) => readOnlyMode)).toBe(true);
     const asAdmin = await json<{ queues: { readOnlyMode: boolean; allowRetries: boolean }[] }>(

@@ -5,6 +5,7 @@ import { Ledger, type Verdict } from "../../src/limits/ledger.ts";
 import { type CertificateLimit, type Limit, limitsOf } from "../../src/limits/table.ts";
 import { keys } from "../../src/store/keys.ts";
 import type { Redis } from "../../src/store/redis.ts";
+import { makeLimits } from "../support/limits.ts";
 import { type RedisServer, startRedis } from "../support/redis.ts";
 import { waitUntil } from "../support/temp.ts";
 
@@ -28,7 +29,7 @@ beforeEach(async () => {
 });
 
 function ledgerWith(limits: Partial<Record<CertificateLimit, Limit>>, account = "inhouse"): Ledger {
-  return new Ledger(redis, account, limitsOf("inhouse", limits));
+  return new Ledger(redis, account, limitsOf("inhouse", { certificates: limits }));
 }
 
 function waitOf(verdict: Verdict): number {
@@ -77,13 +78,6 @@ describe("validations of one name", () => {
     expect((await hold("c#6", "a.example")).ok).toBe(false);
   });
 
-  it("can be asked about without taking a place", async () => {
-    for (let i = 0; i < 20; i++) expect(await ledger.canValidate(`c#${i}`, ["a.example"])).toEqual(OK);
-    for (let i = 0; i < 5; i++) expect(await hold(`c#${i}`, "a.example")).toEqual(OK);
-    expect((await ledger.canValidate("c#5", ["a.example"])).ok).toBe(false);
-    expect(await ledger.canValidate("c#4", ["a.example"])).toEqual(OK);
-  });
-
   it("are held for all names of a certificate or for none", async () => {
     for (let i = 0; i < 5; i++) await hold(`c#${i}`, "b.example");
     const refused = await hold("many#1", "a.example", "b.example", "c.example");
@@ -102,10 +96,10 @@ describe("validations of one name", () => {
 
   it("are not asked about where there are no names, or no limit", async () => {
     expect(await hold("c#1")).toEqual(OK);
-    const free = new Ledger(redis, "free", { certificates: {}, requests: {} });
+    const free = new Ledger(redis, "free", makeLimits());
     for (let i = 0; i < 10; i++) expect(await free.holdValidations(`c#${i}`, ["a.example"])).toEqual(OK);
     await free.validationsFailed("c#1", ["a.example"]);
-    expect(await redis.dbsize()).toBe(0);
+    expect(await redis.exists(keys.validations("free", "a.example"))).toBe(0);
   });
 
   it("are five of those that ask at once", async () => {
@@ -169,64 +163,100 @@ describe("the window", () => {
     expect(await hold("c#0")).toEqual(OK);
   });
 
-  it("leaves nothing behind in Redis", async () => {
+  it("leaves nothing of itself behind in Redis", async () => {
     await hold("c#0");
     await ledger.validationsFailed("c#1", ["b.example"]);
-    expect(await redis.dbsize()).toBe(2);
-    await waitUntil(async () => (await redis.dbsize()) === 0, { timeoutMs: 3_000, what: "the keys to end" });
+    const windows = ["a.example", "b.example"].map((name) => keys.validations("inhouse", name));
+    expect(await redis.exists(...windows)).toBe(2);
+    await waitUntil(async () => (await redis.exists(...windows)) === 0, {
+      timeoutMs: 3_000,
+      what: "the keys to end",
+    });
   });
 });
 
-describe("new orders of an account", () => {
-  const orders = { count: 3, period: 3 * HOUR };
-
-  it("are a bucket that empties, with the wait until the next token", async () => {
-    const ledger = ledgerWith({ newOrders: orders });
-    const verdicts: Verdict[] = [];
-    for (let i = 0; i < orders.count + 1; i++) verdicts.push(await ledger.takeOrder());
-    expect(verdicts[0]).toEqual(OK);
-    const last = verdicts.at(-1);
-    expect(last).toMatchObject({ ok: false, name: "inhouse" });
-    expect(waitOf(last ?? { ok: true })).toBeGreaterThan(HOUR - 60_000);
-    expect(waitOf(last ?? { ok: true })).toBeLessThanOrEqual(HOUR);
-    expect(await ledgerWith({ newOrders: orders }, "other").takeOrder()).toEqual(OK);
+describe("a row of failures", () => {
+  const START = Date.UTC(2026, 10, 25);
+  let now: number;
+  let ledger: Ledger;
+  beforeEach(() => {
+    now = START;
+    ledger = new Ledger(redis, "inhouse", makeLimits(), () => now);
   });
 
-  it("leave one token in hand, as the first to be sent may be the last to arrive", async () => {
-    const ledger = ledgerWith({ newOrders: orders });
-    let taken = 0;
-    while ((await ledger.takeOrder()).ok) taken++;
-    expect(taken).toBe(orders.count - 1);
+  it("grows by one with each order that fails, and keeps the moment of the first", async () => {
+    expect(await ledger.streak(["a.example"])).toBeUndefined();
+    for (let i = 1; i <= 3; i++) {
+      await ledger.validationsFailed(`a.example#${i}`, ["a.example"]);
+      now += HOUR;
+    }
+    expect(await ledger.streak(["a.example"])).toEqual({ name: "a.example", count: 3, since: START });
   });
 
-  it("that were never made come back", async () => {
-    const ledger = ledgerWith({ newOrders: orders });
-    while ((await ledger.takeOrder()).ok);
-    await ledger.refundOrder();
-    expect(await ledger.takeOrder()).toEqual(OK);
-    expect((await ledger.takeOrder()).ok).toBe(false);
+  it("counts an order once, however often its failure is told", async () => {
+    for (let i = 0; i < 3; i++) await ledger.validationsFailed("a.example#1", ["a.example"]);
+    expect(await ledger.streak(["a.example"])).toMatchObject({ count: 1 });
   });
 
-  it("wait as long as the CA says", async () => {
-    const ledger = ledgerWith({ newOrders: orders });
-    await ledger.ordersExhausted(5_000.4);
-    expect(waitOf(await ledger.takeOrder())).toBeGreaterThan(4_000);
-    expect(waitOf(await ledger.takeOrder())).toBeLessThanOrEqual(5_001);
+  it("ends with a success, and begins anew", async () => {
+    await ledger.validationsFailed("a.example#1", ["a.example"]);
+    await ledger.validationsPassed("a.example#2", ["a.example"]);
+    expect(await ledger.streak(["a.example"])).toBeUndefined();
+    now += HOUR;
+    await ledger.validationsFailed("a.example#3", ["a.example"]);
+    expect(await ledger.streak(["a.example"])).toMatchObject({ count: 1, since: START + HOUR });
   });
 
-  it("come back by themselves, and the key goes when the bucket is full", async () => {
-    const ledger = ledgerWith({ newOrders: { count: 2, period: 200 } });
-    while ((await ledger.takeOrder()).ok);
-    await waitUntil(async () => (await ledger.takeOrder()).ok, { timeoutMs: 2_000, everyMs: 5 });
-    await waitUntil(async () => (await redis.dbsize()) === 0, { timeoutMs: 2_000, what: "the key to end" });
+  it("of several names is told of the one that has failed for the longest time", async () => {
+    await ledger.validationsFailed("c#1", ["b.example"]);
+    now += HOUR;
+    for (let i = 2; i < 9; i++) await ledger.validationsFailed(`c#${i}`, ["a.example"]);
+    const row = await ledger.streak(["never.example", "a.example", "b.example"]);
+    expect(row).toEqual({ name: "b.example", count: 1, since: START });
+  });
+});
+
+describe("a name that the CA has paused", () => {
+  const pause = { detail: "Please visit: https://ca/unpause", url: "https://ca/unpause" };
+
+  it("is known with the reason and the way out, for its account, until a person has ended it", async () => {
+    const ledger = ledgerWith({});
+    await ledger.pause(["a.example", "b.example"], pause);
+    expect(await ledger.pauseOf("a.example")).toEqual(pause);
+    expect(await ledgerWith({}, "other").pauseOf("a.example")).toBeUndefined();
+    await ledger.unpause(["a.example"]);
+    expect(await ledger.pauseOf("a.example")).toBeUndefined();
+    expect(await ledger.pauseOf("b.example")).toEqual(pause);
+  });
+
+  it("takes nothing amiss when there is no name", async () => {
+    const ledger = ledgerWith({});
+    await ledger.pause([], pause);
+    await ledger.unpause([]);
+    expect(await redis.dbsize()).toBe(0);
+  });
+});
+
+describe("registrations of accounts", () => {
+  const newRegistrations = { count: 2, period: 2 * HOUR };
+
+  it("are counted for each node, and the next one is allowed exactly after the wait", async () => {
+    let now = Date.UTC(2026, 10, 25);
+    const ledger = new Ledger(
+      redis,
+      "inhouse",
+      makeLimits({ certificates: { newRegistrations } }),
+      () => now,
+    );
+    expect([await ledger.takeRegistration("lb-1"), await ledger.takeRegistration("lb-1")]).toEqual([0, 0]);
+    now += 60_000;
+    expect(await ledger.takeRegistration("lb-1")).toBe(HOUR - 60_000);
+    expect(await ledger.takeRegistration("lb-2")).toBe(0);
+    now += HOUR - 60_000;
+    expect(await ledger.takeRegistration("lb-1")).toBe(0);
   });
 
   it("are free where the CA is not known to limit them", async () => {
-    const ledger = ledgerWith({});
-    for (let i = 0; i < 20; i++) expect(await ledger.takeOrder()).toEqual(OK);
-    await ledger.ordersExhausted(60_000);
-    await ledger.refundOrder();
-    expect(await ledger.takeOrder()).toEqual(OK);
-    expect(await redis.dbsize()).toBe(0);
+    for (let i = 0; i < 20; i++) expect(await ledgerWith({}).takeRegistration("lb-1")).toBe(0);
   });
 });

@@ -64,8 +64,8 @@ function worker(around: (session: AcmeSession) => Partial<AcmeSession> = () => (
       ...around(real),
     };
   };
-  const { name, directory, ledger } = opened.account;
-  const account = { name, directory, ledger, session, renewSession: async () => false };
+  const { name, directory, ledger, breaker } = opened.account;
+  const account = { name, directory, ledger, breaker, session, renewSession: async () => false };
   const handle = orderHandler(opened.deps({ account }));
   const turn = (job: OrderJob, signal = new AbortController().signal) =>
     handle(job, { signal, priority: 50, save: async () => undefined });

@@ -1,17 +1,16 @@
 /** The pace of requests to one CA, shared by processes through a real Redis. */
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { Pacer } from "../../src/limits/pacer.ts";
-import type { CaLimits } from "../../src/limits/table.ts";
 import type { Redis } from "../../src/store/redis.ts";
+import { makeLimits } from "../support/limits.ts";
 import { type RedisServer, startRedis } from "../support/redis.ts";
 import { waitUntil } from "../support/temp.ts";
 
 const GAP = 25;
 /** One nonce every 25 ms, orders ten times as often, directories as often as one likes. */
-const LIMITS: CaLimits = {
-  certificates: {},
+const LIMITS = makeLimits({
   requests: { newNonce: { count: 40, period: 1_000 }, newOrder: { count: 400, period: 1_000 } },
-};
+});
 
 let server: RedisServer;
 let redis: Redis;
@@ -114,7 +113,7 @@ describe("a pacer", () => {
   });
 
   it("needs no connection where a CA limits nothing", async () => {
-    const pacer = new Pacer(redis, "inhouse", { certificates: {}, requests: {} });
+    const pacer = new Pacer(redis, "inhouse", makeLimits());
     pacers.push(pacer);
     await pacer.turn("newOrder");
     expect(await connections()).toBe(0);

@@ -32,10 +32,10 @@ async function failure(promise: Promise<unknown>): Promise<AppError> {
 }
 
 describe("with a server that answers a new order", () => {
-  const problem = (type: string, status: number, headers: Record<string, string> = {}): Answer => ({
+  const problem = (type: string, status: number, headers = {}, detail = "slow down"): Answer => ({
     status,
     headers: { "Content-Type": "application/problem+json", ...headers },
-    body: JSON.stringify({ type: `urn:ietf:params:acme:error:${type}`, detail: "slow down", status }),
+    body: JSON.stringify({ type: `urn:ietf:params:acme:error:${type}`, detail, status }),
   });
 
   /** A CA of which only the answer to newOrder matters. */
@@ -65,18 +65,23 @@ describe("with a server that answers a new order", () => {
   }
 
   it.each([
-    ["503 and Retry-After in seconds", problem("serverInternal", 503, { "Retry-After": "7200" })],
-    ["429 and Retry-After in seconds", problem("rateLimited", 429, { "Retry-After": "7200" })],
-    ["503 in HTML", { status: 503, headers: { "Retry-After": "7200" }, body: "<h1>Busy</h1>" }],
+    [
+      "503 and Retry-After in seconds",
+      "transient",
+      problem("serverInternal", 503, { "Retry-After": "7200" }),
+    ],
+    ["429 and Retry-After in seconds", "limit", problem("rateLimited", 429, { "Retry-After": "7200" })],
+    ["503 in HTML", "transient", { status: 503, headers: { "Retry-After": "7200" }, body: "<h1>Busy</h1>" }],
     [
       "429 and Retry-After as a date",
+      "limit",
       problem("rateLimited", 429, { "Retry-After": new Date(Date.now() + 7_200_000).toUTCString() }),
     ],
-  ])("with %s: the moment is told at once, and not slept through", async (_, answer) => {
+  ])("with %s: the moment is told at once, and not slept through", async (_, disposition, answer) => {
     const { server, order } = await newOrder(() => answer);
     const before = Date.now();
     const error = await failure(order());
-    expect(error.disposition).toBe("limit");
+    expect(error.disposition).toBe(disposition);
     expect(error.retryAt).toBeGreaterThan(before + 7_100_000);
     expect(error.retryAt).toBeLessThan(before + 7_300_000);
     expect(server.requests.filter((line) => line === "POST /order")).toHaveLength(1);
@@ -84,7 +89,12 @@ describe("with a server that answers a new order", () => {
 
   it.each<[string, Answer, object]>([
     ["500", problem("serverInternal", 500), { disposition: "transient", code: "server_internal" }],
-    ["429 that is a pause", problem("rateLimited", 429), { disposition: "attention", code: "rate_limited" }],
+    [
+      "429 that is a pause",
+      problem("rateLimited", 429, {}, "Please visit: https://ca/unpause?jwt=a.b.c"),
+      { disposition: "attention", code: "paused_by_ca", url: "https://ca/unpause?jwt=a.b.c" },
+    ],
+    ["429 and no Retry-After", problem("rateLimited", 429), { disposition: "limit", code: "rate_limited" }],
     [
       "502 in HTML",
       {

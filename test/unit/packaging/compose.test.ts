@@ -202,9 +202,7 @@ describe("the documents", () => {
     const table = readme.slice(readme.indexOf("## Settings"), readme.indexOf("The YAML file"));
     const told = new Set([...table.matchAll(/`((?:CERTHERD|REDIS)_[A-Z_]+)`/g)].map(([, name = ""]) => name));
     const readByConfig = [...config.matchAll(/env, "([A-Z_]+)"/g)].map(([, name = ""]) => name);
-    // These two change nothing yet, and stand where the README says so.
-    const idle = ["CERTHERD_PREFLIGHT", "CERTHERD_HTTP_PORT"];
-    expect(readByConfig.filter((name) => !told.has(name)).sort()).toEqual(idle.sort());
+    expect(readByConfig.filter((name) => !told.has(name))).toEqual([]);
     expect([...told].filter((name) => !isKnown(name))).toEqual([]);
   });
 
