@@ -1,6 +1,9 @@
 import { describe, expect, it } from "vitest";
 import { emission } from "../../../src/limits/gcra.ts";
 
+const HOUR = 3_600_000;
+const ORDERS = { count: 300, period: 3 * HOUR };
+
 describe("emission", () => {
   it.each([
     [ORDERS, 36_000],
