@@ -42,7 +42,15 @@ async function given(status: Status, reason?: Reason): Promise<void> {
 
 async function statuses(): Promise<Record<string, string[]>> {
   const found: Record<string, string[]> = {};
-  for (const status of ["queued", "waiting", "ordering", "issued", "attention", "removed"] as const) {
+  for (const status of [
+    "queued",
+    "waiting",
+    "ordering",
+    "validating",
+    "issued",
+    "attention",
+    "removed",
+  ] as const) {
     const records = await store.page({ status, limit: 100 });
     if (records.length > 0) found[status] = records.map(({ id }) => id);
   }
@@ -131,7 +139,11 @@ describe("accepting", () => {
 
   it("takes what was removed as new, and never uses a generation twice", async () => {
     await given("removed");
-    expect(await accept(makeSpec("a.example"))).toMatchObject({ id: "a.example", action: "new", generation: 2 });
+    expect(await accept(makeSpec("a.example"))).toMatchObject({
+      id: "a.example",
+      action: "new",
+      generation: 2,
+    });
     expect(await statuses()).toEqual({ queued: ["a.example"] });
   });
 
