@@ -39,6 +39,12 @@ export function admitHandler(deps: IssuanceDeps, line: "admit" | "renew" = "admi
       return { kind: "later", at: clock.now() + ONE_AT_A_TIME };
     if (!isWanted(record, job) || isDone(record) || !isHere(deps, record)) {
       await account.ledger.release(holderOf(job));
+      // Who handed it over to another CA may have died before it was queued there.
+      if (isWanted(record, job) && !isDone(record) && record.account !== undefined)
+        await producer.enqueue(
+          [{ ...job, account: record.account, priority: record.spec.priority }],
+          clock.now(),
+        );
       return DONE;
     }
     // An order of an earlier generation ends at its next step; this one begins after it.

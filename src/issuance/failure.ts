@@ -55,7 +55,10 @@ async function reorderOrGiveUp(
 ): Promise<void> {
   const { ledger } = deps.account;
   const streak = action.countsAsAttempt ? await ledger.streak(record.spec.names) : undefined;
-  const end = exhaustedPatience(streak, error, deps.patience, deps.clock.now());
+  const pausedAfter = ledger.limits.certificates.consecutiveFailures?.count ?? Number.POSITIVE_INFINITY;
+  // Long before the CA would pause it.
+  const failures = Math.min(deps.patience.failures, Math.ceil(pausedAfter / 2));
+  const end = exhaustedPatience(streak, error, { ...deps.patience, failures }, deps.clock.now());
   if (end) await stop(deps, record, end, "person");
   else await reorder(deps, record, error, action);
 }
