@@ -129,3 +129,34 @@ it("80 names under one registered domain wait for its bucket, and nobody else do
   await issued(120, 120_000);
   expect(limited.stats().refusals).toEqual([]);
 });
+
+it("renewals do not stand behind new orders that wait, and take nothing of what those wait for", async () => {
+  await stage.close();
+  const newOrders = { count: 4, periodMs: 7 * 86_400_000 };
+  // Renewed at half their lifetime, as that is under ten days.
+  stage = await openStage({
+    gate: true,
+    limits: { scale: SCALE, limits: { newOrders } },
+    validityPeriod: 40,
+  });
+  limited = limitedOf(stage);
+  house.config(limitsYaml(stage, { scale: SCALE }));
+  start("respond", "issue", "renew");
+  await house.run(["import", house.csv("domains.csv", rows(5, 5))]);
+  await issued(3, 30_000);
+  const serials = async (): Promise<(string | undefined)[]> =>
+    (await house.list()).filter(({ status }) => status === "issued").map(({ serial }) => serial);
+  const before = await serials();
+  const renewed = async (): Promise<boolean> => {
+    const after = await serials();
+    return after.length === 3 && after.every((serial) => !before.includes(serial));
+  };
+  await waitUntil(renewed, { timeoutMs: 60_000, everyMs: 1_000, what: "three renewals" });
+  // The other two wait still, as nothing came back for them.
+  const waiting = (await house.list()).filter(({ status }) => status === "waiting" || status === "queued");
+  expect(waiting).toHaveLength(2);
+  const { limits, refusals } = limited.stats();
+  expect(refusals).toEqual([]);
+  expect(limits.newOrders.letThrough).toBe(3);
+  expect(limits.newOrders.exempt).toBeGreaterThanOrEqual(3);
+});

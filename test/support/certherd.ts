@@ -28,7 +28,7 @@ export class Installation {
   readonly home: string;
   readonly env: Record<string, string>;
 
-  constructor(stage: Stage, extra: Record<string, string> = {}) {
+  constructor(stage: Pick<Stage, "env">, extra: Record<string, string> = {}) {
     this.home = tempDir("certherd-e2e-");
     this.env = { ...stage.env, CERTHERD_HOME: this.home, ...extra };
   }

@@ -106,6 +106,76 @@ describe("the configuration file", () => {
   });
 });
 
+describe("what is done about limits and failures", () => {
+  it("is Let's Encrypt's advice where nothing is said, and nobody spills to another CA", () => {
+    const config = load("");
+    expect(config.breaker).toEqual({ after: 20, probe: [30_000, 60_000, 120_000, 300_000] });
+    expect(config.patience).toEqual({ giveUpAfter: 7 * 24 * HOUR, failures: 300 });
+    expect(config).toMatchObject({ preflight: "require", httpPort: 80, dns: [], vips: [], recheck: {} });
+    expect(config.spillAfter).toBeUndefined();
+  });
+
+  it("is what the file says, the rest staying as it was", () => {
+    const config = load(`
+vips: [203.0.113.7, "2001:db8::7"]
+spillAfter: 24h
+preflight: { giveUpAfter: 3d }
+breaker: { after: 5 }
+patience: { failures: 50 }
+mail: { operator: { to: noc@example.com, relay: mail.example.com } }
+cas:
+  - name: letsencrypt
+    domains: { BÜCHER.example: { certificatesPerDomain: { count: 2000, per: 7d } } }
+  - { name: inhouse, directory: "https://ca.example/directory", renewalsExempt: true, caaIdentities: [ca.example] }
+`);
+    expect(config.vips).toEqual(["203.0.113.7", "2001:db8::7"]);
+    expect(config.spillAfter).toBe(24 * HOUR);
+    expect(config.recheck).toEqual({ giveUpAfter: 3 * 24 * HOUR });
+    expect(config.breaker).toEqual({ after: 5, probe: [30_000, 60_000, 120_000, 300_000] });
+    expect(config.patience).toEqual({ giveUpAfter: 7 * 24 * HOUR, failures: 50 });
+    expect(config.mail.operator).toEqual({ to: "noc@example.com", relay: "mail.example.com", port: 25 });
+    const [letsencrypt, inhouse] = config.cas;
+    expect(letsencrypt.limits.domains).toEqual({
+      "xn--bcher-kva.example": { count: 2_000, period: 7 * 24 * HOUR },
+    });
+    expect(letsencrypt).toMatchObject({
+      caaIdentities: ["letsencrypt.org"],
+      limits: { renewalsExempt: true },
+    });
+    expect(inhouse).toMatchObject({ caaIdentities: ["ca.example"], limits: { renewalsExempt: true } });
+  });
+
+  it.each([
+    ["192.0.2.53", ["192.0.2.53:53"]],
+    ["192.0.2.53:5353, 192.0.2.54", ["192.0.2.53:5353", "192.0.2.54:53"]],
+    ["[2001:db8::53]:5353,2001:db8::54", ["[2001:db8::53]:5353", "[2001:db8::54]:53"]],
+  ])("asks the resolvers of CERTHERD_DNS=%s", (text, dns) => {
+    expect(loadConfig({ CERTHERD_DNS: text }).dns).toEqual(dns);
+  });
+
+  it.each(["localhost", "192.0.2.53:0", "192.0.2.53:99999", "[::1", "192.0.2.53 192.0.2.54"])(
+    "refuses CERTHERD_DNS=%s",
+    (text) => {
+      expect(() => loadConfig({ CERTHERD_DNS: text })).toThrow(/^CERTHERD_DNS holds "/);
+    },
+  );
+
+  it.each([
+    ["vips: [lb.example.com]", "vips.0"],
+    ["spillAfter: 0s", "spillAfter"],
+    ["breaker: { after: 0 }", "breaker.after"],
+    ["breaker: { probe: [] }", "breaker.probe"],
+    ["patience: { failures: 1.5 }", "patience.failures"],
+    ["preflight: { recheck: [soon] }", "preflight.recheck.0"],
+    [
+      "cas: [{ name: letsencrypt, domains: { a_b: { certificatesPerDomain: { count: 1, per: 1d } } } }]",
+      "a_b",
+    ],
+  ])("refuses %s, and names the place", (yaml, place) => {
+    expect(() => load(yaml)).toThrow(place);
+  });
+});
+
 describe("a wrong configuration file is refused in one sentence that names the place:", () => {
   it.each([
     ["cas: [", /cannot be read: /],
