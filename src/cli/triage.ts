@@ -2,14 +2,12 @@ import { createWriteStream } from "node:fs";
 import { rm } from "node:fs/promises";
 import { finished } from "node:stream/promises";
 import type { CertificateSpec } from "../core/certificate.ts";
-import { openCsv, readRows } from "../intake/csv.ts";
-import { importRows } from "../intake/import.ts";
 import { customerLine, customersHeader } from "../preflight/customers.ts";
 import type { House } from "../runtime/house.ts";
-import { importDeps } from "../runtime/imports.ts";
 import { type Triaged, triage } from "../runtime/triage.ts";
+import { foreseeFile } from "./foresee.ts";
 import { InProcessWorkers } from "./house.ts";
-import { type Io, note, plain, print, table } from "./output.ts";
+import { type Io, note, print, table } from "./output.ts";
 import { Progress } from "./progress.ts";
 
 const SHOWN = 20;
@@ -39,7 +37,8 @@ export async function runTriage(
   file: string,
   { json }: { json?: boolean },
 ): Promise<number> {
-  const { specs, rejected } = await specsOf(house, io, file);
+  const { specs, counts } = await foreseeFile(house, io, file);
+  const rejected = counts.rejectedRows;
   const workers = new InProcessWorkers(house);
   try {
     await workers.ensure(["respond"]);
@@ -51,30 +50,6 @@ export async function runTriage(
   } finally {
     await workers.close();
   }
-}
-
-async function specsOf(
-  house: House,
-  io: Io,
-  file: string,
-): Promise<{ specs: CertificateSpec[]; rejected: number }> {
-  const { maxImportBytes } = house.config;
-  const { source, what } = await openCsv(file, { maxBytes: maxImportBytes });
-  const rows = readRows(source, { maxBytes: maxImportBytes, what });
-  const specs: CertificateSpec[] = [];
-  const { counts, faults } = await importRows(importDeps(house), {
-    rows,
-    info: rows.info,
-    source: file,
-    notify: "off",
-    dryRun: true,
-    onForeseen: (spec, action) => {
-      if (action !== "unchanged" && action !== "updated") specs.push(spec);
-    },
-  });
-  await faults.remove();
-  for (const warning of rows.info.warnings) note(io, plain(warning));
-  return { specs, rejected: counts.rejectedRows };
 }
 
 async function look(

@@ -1,5 +1,6 @@
 import { Job, Queue } from "bullmq";
 import type { Redis } from "ioredis";
+import { grouped } from "../core/grouped.ts";
 import { PREFIX } from "../store/keys.ts";
 import { execAll } from "../store/script.ts";
 import {
@@ -75,7 +76,7 @@ export class Producer {
     now: number,
     stageOf: (admission: Admission) => "check" | "admit" | "renew",
   ): Promise<void> {
-    const groups = groupBy(admissions, (admission) => queueNames[stageOf(admission)](admission.account));
+    const groups = grouped(admissions, (admission) => queueNames[stageOf(admission)](admission.account));
     for (const [queue, group] of groups)
       for (let from = 0; from < group.length; from += CHUNK)
         await this.queue(queue).addBulk(
@@ -268,15 +269,4 @@ async function promote(queue: Queue, jobId: string): Promise<void> {
   } catch {
     // It is called again as long as it stands in its room.
   }
-}
-
-function groupBy<T>(items: readonly T[], keyOf: (item: T) => string): Map<string, T[]> {
-  const groups = new Map<string, T[]>();
-  for (const item of items) {
-    const key = keyOf(item);
-    const group = groups.get(key);
-    if (group) group.push(item);
-    else groups.set(key, [item]);
-  }
-  return groups;
 }

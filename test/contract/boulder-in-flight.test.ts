@@ -2,11 +2,11 @@
  * The ledger beside Boulder's own limits, with up to twenty orders in flight that end in any order: it never asks for
  * what Boulder would refuse, and never has more certificates issued than Boulder's limits say.
  */
-import { afterAll, beforeAll, expect, it } from "vitest";
+import { expect, it } from "vitest";
 import type { Exemption } from "../../src/limits/buckets.ts";
 import type { Redis } from "../../src/store/redis.ts";
 import { DAY, heldKeys, type NameSet, openWorlds, type World } from "../support/orders-at-random.ts";
-import { type RedisServer, startRedis } from "../support/redis.ts";
+import { withRedis } from "../support/with-redis.ts";
 
 const OPERATIONS = 100_000;
 const IN_FLIGHT = 20;
@@ -22,16 +22,10 @@ interface Flight {
   until: number;
 }
 
-let server: RedisServer;
 let redis: Redis;
 
-beforeAll(async () => {
-  server = await startRedis();
-  redis = server.client();
-}, 120_000);
-
-afterAll(async () => {
-  await server.stop();
+withRedis((client) => {
+  redis = client;
 });
 
 class Life {

@@ -3,29 +3,19 @@
  * other they give the same answer, to the millisecond. With orders in flight the ledger never asks for what Boulder
  * would refuse.
  */
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import type { Exemption } from "../../src/limits/buckets.ts";
 import type { Admission } from "../../src/limits/ledger.ts";
 import type { Redis } from "../../src/store/redis.ts";
 import { heldKeys, type NameSet, openWorlds, type World } from "../support/orders-at-random.ts";
-import { type RedisServer, startRedis } from "../support/redis.ts";
+import { withRedis } from "../support/with-redis.ts";
 
 const HOUR = 3_600_000;
 
-let server: RedisServer;
 let redis: Redis;
 
-beforeAll(async () => {
-  server = await startRedis();
-  redis = server.client();
-}, 120_000);
-
-afterAll(async () => {
-  await server.stop();
-});
-
-beforeEach(async () => {
-  await redis.flushall();
+withRedis((client) => {
+  redis = client;
 });
 
 describe("orders one after the other", () => {

@@ -1,28 +1,18 @@
 /** The token bucket twice: as arithmetic in this process, and as the scripts that all workers share in Redis. */
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { emission } from "../../src/limits/gcra.ts";
 import { exhaustScript, settleScript, takeScript } from "../../src/limits/scripts.ts";
 import type { Limit } from "../../src/limits/table.ts";
 import type { Redis } from "../../src/store/redis.ts";
 import type { Script } from "../../src/store/script.ts";
 import { randomFrom } from "../support/random.ts";
-import { type RedisServer, startRedis } from "../support/redis.ts";
 import { exhaustedUntil, spend } from "../support/token-bucket.ts";
+import { withRedis } from "../support/with-redis.ts";
 
-let server: RedisServer;
 let redis: Redis;
 
-beforeAll(async () => {
-  server = await startRedis();
-  redis = server.client();
-}, 120_000);
-
-afterAll(async () => {
-  await server.stop();
-});
-
-beforeEach(async () => {
-  await redis.flushall();
+withRedis((client) => {
+  redis = client;
 });
 
 interface Observed {

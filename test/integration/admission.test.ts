@@ -1,5 +1,5 @@
 /** What the ledger says of a certificate that wants to be ordered: all of it in one look at a real Redis. */
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it } from "vitest";
 import { namesKey } from "../../src/core/certificate.ts";
 import { AppError } from "../../src/core/errors.ts";
 import type { Exemption } from "../../src/limits/buckets.ts";
@@ -10,8 +10,8 @@ import { CertificateStore } from "../../src/store/certificates.ts";
 import { keys } from "../../src/store/keys.ts";
 import type { Redis } from "../../src/store/redis.ts";
 import { makeLimits } from "../support/limits.ts";
-import { type RedisServer, startRedis } from "../support/redis.ts";
 import { makeSpec } from "../support/specs.ts";
+import { withRedis } from "../support/with-redis.ts";
 
 const HOUR = 3_600_000;
 const DAY = 24 * HOUR;
@@ -25,25 +25,18 @@ const CERTIFICATES = {
   failedAuthorizations: { count: 2, period: HOUR },
 };
 
-let server: RedisServer;
 let redis: Redis;
 let certificates: CertificateStore;
 let ledger: Ledger;
 let view: LedgerView;
 let now: number;
 
-beforeAll(async () => {
-  server = await startRedis();
-  redis = server.client();
+withRedis((client) => {
+  redis = client;
   certificates = new CertificateStore(redis);
-}, 120_000);
-
-afterAll(async () => {
-  await server.stop();
 });
 
 beforeEach(async () => {
-  await redis.flushall();
   now = START;
   ledger = new Ledger(redis, "inhouse", makeLimits({ certificates: CERTIFICATES }), () => now);
   view = new LedgerView(redis, "inhouse");

@@ -1,32 +1,22 @@
 /** Who waits for a certificate to settle, and walks over all of them, in a real Redis. */
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it } from "vitest";
 import type { CertificateSpec, Status } from "../../src/core/certificate.ts";
 import { CertificateStore } from "../../src/store/certificates.ts";
 import { ImportStore, NO_COUNTS } from "../../src/store/imports.ts";
 import type { Redis } from "../../src/store/redis.ts";
-import { type RedisServer, startRedis } from "../support/redis.ts";
 import { makeSpec } from "../support/specs.ts";
+import { withRedis } from "../support/with-redis.ts";
 
 const NOW = Date.UTC(2026, 7, 28, 14, 0, 0);
 
-let server: RedisServer;
 let redis: Redis;
 let store: CertificateStore;
 let imports: ImportStore;
 
-beforeAll(async () => {
-  server = await startRedis();
-  redis = server.client();
+withRedis((client) => {
+  redis = client;
   store = new CertificateStore(redis);
   imports = new ImportStore(redis);
-}, 120_000);
-
-afterAll(async () => {
-  await server.stop();
-});
-
-beforeEach(async () => {
-  await redis.flushall();
 });
 
 async function accept(spec: CertificateSpec, options: { importId?: string } = {}) {

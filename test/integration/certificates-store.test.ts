@@ -1,31 +1,21 @@
 /** The index of all certificates, in a real Redis. */
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import type { CertificateSpec, Reason, Status } from "../../src/core/certificate.ts";
 import { CertificateStore } from "../../src/store/certificates.ts";
 import type { Redis } from "../../src/store/redis.ts";
-import { type RedisServer, startRedis } from "../support/redis.ts";
 import { makeSpec } from "../support/specs.ts";
+import { withRedis } from "../support/with-redis.ts";
 
 const NOW = Date.UTC(2026, 7, 28, 14, 0, 0);
 const LEAF = { notBefore: NOW, notAfter: NOW + 90_000, issuer: "E7", serial: "0AB1", renewAt: NOW + 60_000 };
 const MAIL = { to: "ops@example.com", relay: "mail.example.com", port: 25 };
 
-let server: RedisServer;
 let redis: Redis;
 let store: CertificateStore;
 
-beforeAll(async () => {
-  server = await startRedis();
-  redis = server.client();
+withRedis((client) => {
+  redis = client;
   store = new CertificateStore(redis);
-}, 120_000);
-
-afterAll(async () => {
-  await server.stop();
-});
-
-beforeEach(async () => {
-  await redis.flushall();
 });
 
 async function accept(spec: CertificateSpec, options: { importId?: string; force?: boolean } = {}) {

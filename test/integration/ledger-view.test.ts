@@ -1,13 +1,13 @@
 /** A look at an account's ledger, for a person's question. */
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it } from "vitest";
 import { namesKey } from "../../src/core/certificate.ts";
 import { Ledger } from "../../src/limits/ledger.ts";
 import { LedgerView, type SeenBucket } from "../../src/limits/view.ts";
 import { CertificateStore } from "../../src/store/certificates.ts";
 import type { Redis } from "../../src/store/redis.ts";
 import { makeLimits } from "../support/limits.ts";
-import { type RedisServer, startRedis } from "../support/redis.ts";
 import { makeSpec } from "../support/specs.ts";
+import { withRedis } from "../support/with-redis.ts";
 
 const HOUR = 3_600_000;
 const DAY = 24 * HOUR;
@@ -20,22 +20,15 @@ const LIMITS = makeLimits({
   },
 });
 
-let server: RedisServer;
 let redis: Redis;
 let ledger: Ledger;
 let view: LedgerView;
 
-beforeAll(async () => {
-  server = await startRedis();
-  redis = server.client();
-}, 120_000);
-
-afterAll(async () => {
-  await server.stop();
+withRedis((client) => {
+  redis = client;
 });
 
 beforeEach(async () => {
-  await redis.flushall();
   ledger = new Ledger(redis, "inhouse", LIMITS, () => NOW);
   view = new LedgerView(redis, "inhouse");
 });

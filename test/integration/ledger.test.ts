@@ -1,31 +1,21 @@
 /** What may be asked of a CA, kept in a real Redis. */
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it } from "vitest";
 import { Ledger, type Verdict } from "../../src/limits/ledger.ts";
 import { type CertificateLimit, type Limit, limitsOf } from "../../src/limits/table.ts";
 import { keys } from "../../src/store/keys.ts";
 import type { Redis } from "../../src/store/redis.ts";
 import { makeLimits } from "../support/limits.ts";
-import { type RedisServer, startRedis } from "../support/redis.ts";
 import { waitUntil } from "../support/temp.ts";
+import { withRedis } from "../support/with-redis.ts";
 
 const HOUR = 3_600_000;
 const OK = { ok: true };
 
-let server: RedisServer;
 let redis: Redis;
 
-beforeAll(async () => {
-  server = await startRedis();
-  redis = server.client();
-}, 120_000);
-
-afterAll(async () => {
-  await server.stop();
-});
-
-beforeEach(async () => {
-  await redis.flushall();
+withRedis((client) => {
+  redis = client;
 });
 
 function ledgerWith(limits: Partial<Record<CertificateLimit, Limit>>, account = "inhouse"): Ledger {

@@ -1,5 +1,5 @@
 /** A ledger that was lost, put together again from the certificates that are there. */
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { namesKey } from "../../src/core/certificate.ts";
 import { LedgerRebuild } from "../../src/limits/rebuild.ts";
 import type { CaLimits } from "../../src/limits/table.ts";
@@ -9,8 +9,8 @@ import type { Redis } from "../../src/store/redis.ts";
 import { BoulderLimits } from "../support/boulder-limits.ts";
 import { makeLimits } from "../support/limits.ts";
 import { randomFrom } from "../support/random.ts";
-import { type RedisServer, startRedis } from "../support/redis.ts";
 import { makeSpec } from "../support/specs.ts";
+import { withRedis } from "../support/with-redis.ts";
 
 const HOUR = 3_600_000;
 const DAY = 24 * HOUR;
@@ -24,22 +24,12 @@ const LIMITS: CaLimits = makeLimits({
   renewalsExempt: true,
 });
 
-let server: RedisServer;
 let redis: Redis;
 let view: LedgerView;
 
-beforeAll(async () => {
-  server = await startRedis();
-  redis = server.client();
+withRedis((client) => {
+  redis = client;
   view = new LedgerView(redis, "letsencrypt");
-}, 120_000);
-
-afterAll(async () => {
-  await server.stop();
-});
-
-beforeEach(async () => {
-  await redis.flushall();
 });
 
 interface Had {

@@ -1,7 +1,7 @@
 /** Who answers http-01: real listeners, told by a real Redis which ports to open and what to answer. */
 import { once } from "node:events";
 import { connect, createServer, type Server } from "node:net";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { systemClock } from "../../src/core/clock.ts";
 import { RespondersInRedis } from "../../src/respond/directory.ts";
 import { RespondService } from "../../src/respond/service.ts";
@@ -9,33 +9,27 @@ import { Challenges } from "../../src/store/challenges.ts";
 import type { Redis } from "../../src/store/redis.ts";
 import { Responders } from "../../src/store/responders.ts";
 import { httpRequest } from "../support/http.ts";
-import { type RedisServer, startRedis } from "../support/redis.ts";
+import { startRedis } from "../support/redis.ts";
 import { freePort, waitUntil } from "../support/temp.ts";
+import { withRedis } from "../support/with-redis.ts";
 
 const TOKEN = "YA83uhwXlMCG370KSi101RkgIZfLpSA7-H1qfvgYj70";
 const PATH = `/.well-known/acme-challenge/${TOKEN}`;
 const ANSWER = `${TOKEN}.thumbprint`;
 
-let server: RedisServer;
 let redis: Redis;
 let challenges: Challenges;
 let responders: Responders;
 let lines: string[];
 const stops: (() => unknown)[] = [];
 
-beforeAll(async () => {
-  server = await startRedis();
-  redis = server.client();
+withRedis((client) => {
+  redis = client;
   challenges = new Challenges(redis);
   responders = new Responders(redis);
-}, 120_000);
-
-afterAll(async () => {
-  await server.stop();
 });
 
 beforeEach(async () => {
-  await redis.flushall();
   lines = [];
   await challenges.put([{ token: TOKEN, keyAuthorization: ANSWER }]);
 });

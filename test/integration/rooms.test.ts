@@ -2,7 +2,7 @@
  * Waiting rooms at the size they are made for: thousands of certificates under one registered domain. The ledger goes
  * by the test's clock; a room is asked whenever a certificate of it might be called.
  */
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { describe, expect, it } from "vitest";
 import { holderOf } from "../../src/core/certificate.ts";
 import { type Admission, Ledger } from "../../src/limits/ledger.ts";
 import { type Called, WaitingRooms } from "../../src/limits/rooms.ts";
@@ -11,29 +11,19 @@ import { CertificateStore } from "../../src/store/certificates.ts";
 import { keys } from "../../src/store/keys.ts";
 import type { Redis } from "../../src/store/redis.ts";
 import { makeLimits } from "../support/limits.ts";
-import { type RedisServer, startRedis } from "../support/redis.ts";
 import { makeSpec } from "../support/specs.ts";
 import { waitUntil } from "../support/temp.ts";
+import { withRedis } from "../support/with-redis.ts";
 
 const DAY = 86_400_000;
 const ROOM = keys.room("certificatesPerDomain", "inhouse", "big.example");
 
-let server: RedisServer;
 let redis: Redis;
 let certificates: CertificateStore;
 
-beforeAll(async () => {
-  server = await startRedis();
-  redis = server.client();
+withRedis((client) => {
+  redis = client;
   certificates = new CertificateStore(redis);
-}, 120_000);
-
-afterAll(async () => {
-  await server.stop();
-});
-
-beforeEach(async () => {
-  await redis.flushall();
 });
 
 function open(count: number, period: number, more: Partial<CaLimits["certificates"]> = {}) {

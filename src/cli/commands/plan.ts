@@ -1,13 +1,10 @@
 import type { Command } from "commander";
-import { openCsv, readRows } from "../../intake/csv.ts";
-import { importRows } from "../../intake/import.ts";
-import type { PlanOrder } from "../../limits/planner/plan.ts";
 import { planOrders } from "../../limits/planner/planner.ts";
 import type { House } from "../../runtime/house.ts";
-import { importDeps } from "../../runtime/imports.ts";
 import { planAccounts, planOrder, queuedOrders, SETTLES } from "../../runtime/plan.ts";
+import { foreseeFile } from "../foresee.ts";
 import { withHouseToRead } from "../house.ts";
-import { type Io, note, plain, print, printPieces } from "../output.ts";
+import { type Io, print, printPieces } from "../output.ts";
 import { planDocument, planLines } from "../plan-report.ts";
 import { priorityOf } from "./import.ts";
 
@@ -42,26 +39,10 @@ Faults of rows are counted here, and listed by: certherd import domains.csv --dr
 
 async function runPlan(house: House, io: Io, file: string, options: PlanOptions): Promise<number> {
   const priority = options.priority === undefined ? {} : { priority: priorityOf(options.priority) };
-  const { maxImportBytes, cas, spillAfter } = house.config;
-  const { source, what } = await openCsv(file, { maxBytes: maxImportBytes });
-  const rows = readRows(source, { maxBytes: maxImportBytes, what });
-  const wanted: PlanOrder[] = [];
-  const asked = new Set<string>();
-  const { counts, faults } = await importRows(importDeps(house), {
-    rows,
-    info: rows.info,
-    source: file,
-    notify: "off",
-    dryRun: true,
-    ...priority,
-    onForeseen: (spec, action) => {
-      if (action === "unchanged" || action === "updated") return;
-      wanted.push(planOrder(spec, true));
-      asked.add(spec.names[0] ?? "");
-    },
-  });
-  await faults.remove();
-  for (const warning of rows.info.warnings) note(io, plain(warning));
+  const { cas, spillAfter } = house.config;
+  const { specs, counts } = await foreseeFile(house, io, file, priority);
+  const wanted = specs.map((spec) => planOrder(spec, true));
+  const asked = new Set(wanted.map(({ name }) => name));
   const now = house.clock.now();
   // What is asked for anew takes the place of what is queued.
   const queued = (await queuedOrders(house)).filter(({ name }) => !asked.has(name));

@@ -1,6 +1,6 @@
+import { grouped } from "../../core/grouped.ts";
 import { emission } from "../gcra.ts";
 import type { Limit, OrderLimit } from "../table.ts";
-import { grouped } from "./grouped.ts";
 import type { BucketState, PlanAccount, PlanInput, PlanOrder } from "./plan.ts";
 
 /** What a person might ask for instead, as the orders that it comes to. */

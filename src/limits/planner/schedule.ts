@@ -1,4 +1,4 @@
-import { grouped } from "./grouped.ts";
+import { grouped } from "../../core/grouped.ts";
 import type { PlanAccount, PlanInput, PlanOrder } from "./plan.ts";
 import { type Placement, simulate } from "./simulation.ts";
 
