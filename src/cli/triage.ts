@@ -63,14 +63,19 @@ async function look(
   const counts: Record<Kind, number> = { ready: 0, customer: 0, node: 0, blocked: 0 };
   const others: Triaged[] = [];
   const customers = file === "-" ? undefined : new CustomersFile(`${file}.customers.csv`);
-  const progress = quiet ? undefined : new Progress(io, Date.now());
+  const progress = quiet || specs.length === 0 ? undefined : new Progress(io, Date.now());
   try {
     await triage(house, specs, async (triaged) => {
       counts[triaged.verdict.kind]++;
       if (triaged.verdict.kind !== "ready") others.push(triaged);
       customers?.add(triaged);
       const { ready, customer, node, blocked } = counts;
-      const state = { total: specs.length, done: ready, failed: customer + node + blocked, waiting: 0 };
+      const state = {
+        total: specs.length,
+        done: ready + customer,
+        failed: node + blocked,
+        waiting: customer,
+      };
       progress?.update(state, Date.now());
     });
   } finally {
@@ -148,7 +153,7 @@ function lines({ counts, others, rejected, customersFile }: Found, total: number
     ]);
   return [
     `${total} ${total === 1 ? "certificate" : "certificates"} to order: ${parts.join(", ")}. Nothing was ordered.`,
-    ...(rows.length > 0 ? ["", table(["NAME", "", "WHY"], rows)] : []),
+    ...(rows.length > 0 ? ["", table(["NAME", "STATE", "WHY"], rows)] : []),
     ...(others.length > rows.length ? [`… and ${others.length - rows.length} more`] : []),
     ...(customersFile === undefined ? [] : ["", `What customers have to set is in ${customersFile}.`]),
   ];

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { isAbsolute, resolve } from "node:path";
 import { caNameOf, KNOWN_CAS, knownCaOf } from "../acme/cas.ts";
 import { usageError } from "../core/errors.ts";
-import { checkName } from "../core/names.ts";
+import { checkName, registeredDomain } from "../core/names.ts";
 import { type CaLimits, limitsOf } from "../limits/table.ts";
 import { type Environment, secret, variable } from "./environment.ts";
 import { type ConfigFile, defined } from "./schema.ts";
@@ -126,6 +126,13 @@ function readPem(what: string, path: string): string {
 /** As names are: lower case, A-labels. */
 function domainKey(domain: string): string {
   const checked = checkName(domain);
-  if (checked.ok) return checked.name;
+  if (checked.ok) {
+    const registered = registeredDomain(checked.name);
+    if (registered === checked.name) return checked.name;
+    throw usageError(
+      "config_invalid",
+      `The domain "${domain}" in cas is no registered domain, and CAs count by those: give ${registered}.`,
+    );
+  }
   throw usageError("config_invalid", `The domain "${domain}" in cas is none: ${checked.reason}.`);
 }

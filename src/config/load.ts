@@ -72,7 +72,7 @@ export function loadConfig(env: Environment = processEnvironment()): Config {
     listen: listenAddress(variable(env, "CERTHERD_LISTEN") ?? "127.0.0.1:8080"),
     ...(apiToken === undefined ? {} : { apiToken }),
     tokens: (file.tokens ?? []).map((token) => ({ ...token, sha256: token.sha256.toLowerCase() })),
-    acmeListen: variable(env, "CERTHERD_ACME_LISTEN") ?? file.acmeListen ?? "127.0.0.1",
+    acmeListen: acmeListen(variable(env, "CERTHERD_ACME_LISTEN")) ?? file.acmeListen ?? "127.0.0.1",
     retry: file.retry ?? RETRY,
     mail: mailConfig(file),
     preflight: choice(env, "CERTHERD_PREFLIGHT", ["require", "warn", "off"], "require"),
@@ -145,6 +145,14 @@ function listenAddress(text: string): { host: string; port: number } {
   if (port > 65_535)
     throw usageError("config_invalid", `CERTHERD_LISTEN is "${text}"; a port is at most 65535.`);
   return { host: match[1] ?? (match[2] || "0.0.0.0"), port };
+}
+
+function acmeListen(host: string | undefined): string | undefined {
+  if (host === undefined || isIP(host) !== 0 || host === "localhost") return host;
+  throw usageError(
+    "config_invalid",
+    `CERTHERD_ACME_LISTEN is "${host}"; give an IP address of this host, such as 127.0.0.1 or 0.0.0.0.`,
+  );
 }
 
 function portNumber(name: string, text: string): number {

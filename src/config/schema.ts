@@ -1,11 +1,17 @@
+import { isIP } from "node:net";
 import { z } from "zod";
 import { parseDuration } from "../core/duration.ts";
 
 const duration = z.string().transform((text, context) => {
   const ms = parseDuration(text);
   if (ms !== undefined && ms > 0) return ms;
-  context.addIssue(`"${text}" is no duration; write it as 500ms, 36s, 12m, 3h or 7d`);
+  const fault = ms === 0 ? "too short" : "no duration";
+  context.addIssue(`"${text}" is ${fault}; write it as 500ms, 36s, 12m, 3h or 7d`);
   return z.NEVER;
+});
+
+const address = z.string().refine((text) => isIP(text) !== 0 || text === "localhost", {
+  error: ({ input }) => `"${input}" is no IP address; give one such as 203.0.113.7 or 2001:db8::7`,
 });
 
 const limit = z
@@ -43,8 +49,8 @@ export const configFile = z.strictObject({
   cas: z.array(ca).min(1).optional(),
   spillAfter: duration.optional(),
   retry: z.array(duration).min(1).optional(),
-  acmeListen: z.string().optional(),
-  vips: z.array(z.union([z.ipv4(), z.ipv6()])).optional(),
+  acmeListen: address.optional(),
+  vips: z.array(address).optional(),
   mail: z
     .strictObject({
       from: z.string().optional(),

@@ -194,25 +194,32 @@ export async function adoptAbandonedImports(deps: RestoreDeps): Promise<string[]
   return ids;
 }
 
+/** Statuses in which a certificate has a job. */
+export const ON_ITS_WAY = ["queued", "checking", "ordering", "validating", "finalizing", "waiting"] as const;
+
 /**
  * Gives a job to every certificate that is on its way and has none, as after a process that died between the index
  * and the queue. Reads only what is not settled.
  */
 export async function ensureJobs(deps: RestoreDeps): Promise<number> {
   let added = 0;
-  for (const status of ["queued", "checking", "ordering", "validating", "finalizing", "waiting"] as const) {
+  for (const status of ON_ITS_WAY) {
     let chunk: CertificateRecord[] = [];
     for await (const record of deps.certificates.all(status)) {
       if (chunk.push(record) < CHUNK) continue;
-      added += await addMissing(deps, chunk);
+      added += await addMissingJobs(deps, chunk);
       chunk = [];
     }
-    added += await addMissing(deps, chunk);
+    added += await addMissingJobs(deps, chunk);
   }
   return added;
 }
 
-async function addMissing(deps: RestoreDeps, records: readonly CertificateRecord[]): Promise<number> {
+/** Gives a job to those of them that have none. Returns how many that were. */
+export async function addMissingJobs(
+  deps: RestoreDeps,
+  records: readonly CertificateRecord[],
+): Promise<number> {
   const jobs = records.map((record) => ({ ...record, account: accountOf(record, deps.defaultAccount) }));
   const without = await deps.producer.withoutJob(jobs);
   const admissions = without.map(({ id, generation, account, spec, leaf, status, reason, until }) => ({

@@ -101,12 +101,14 @@ async function newOrder(turn: Turn): Promise<Order | undefined> {
     return undefined;
   }
   if (!(await hasTokens(turn))) return undefined;
+  // Noted first: whoever pauses it from now on may find it counted by the CA.
+  await account.ledger.sending(holderOf(record));
   const change = { status: "ordering", event: { what: "ordering" } } as const;
   if (!(await certificates.transition(id, generation, change, clock.now())).ok) {
+    await account.ledger.unsent(holderOf(record));
     await account.ledger.release(holderOf(record));
     return undefined;
   }
-  await account.ledger.sending(holderOf(record));
   const profile = record.spec.profile ?? account.profile;
   const order = await session.newOrder(record.spec.names, profile === undefined ? {} : { profile });
   await account.ledger.ordered(holderOf(record));

@@ -37,8 +37,11 @@ export function checkHandler(deps: CheckDeps): Handler<CheckJob> {
     if (record && record.generation < job.generation)
       return { kind: "later", at: clock.now() + ONE_AT_A_TIME };
     if (!record || !isWanted(deps, record, job)) return DONE;
+    const { admitted, ordered } = await deps.producer.standing(deps.account, job);
     // Handed over already, by a process that died right after.
-    if (await deps.producer.isAdmitted(deps.account, job)) return DONE;
+    if (admitted) return DONE;
+    // An order that is about to end, by coming back to here perhaps: what comes of it will be seen.
+    if (ordered) return { kind: "later", at: clock.now() + ONE_AT_A_TIME };
     // An order that is there has been paid for.
     if (mode === "off" || record.orderUrl !== undefined) return await handOver(deps, record, job);
     if (record.status !== "waiting")

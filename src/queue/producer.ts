@@ -118,14 +118,21 @@ export class Producer {
     ]);
   }
 
-  /** Whether admission has this certificate in this generation already, or an order of it is in flight. */
-  async isAdmitted(account: string, { id, generation }: CertificateJob): Promise<boolean> {
-    const found = await this.#redis.exists(
-      `${PREFIX}:${queueNames.admit(account)}:${jobIds.admit(id, generation)}`,
-      `${PREFIX}:${queueNames.renew(account)}:${jobIds.renew(id, generation)}`,
-      `${PREFIX}:${queueNames.order(account)}:${jobIds.order(id)}`,
+  /** Whether admission has this certificate in this generation already, and whether its order is in flight. */
+  async standing(
+    account: string,
+    { id, generation }: CertificateJob,
+  ): Promise<{ admitted: boolean; ordered: boolean }> {
+    const [found, order] = await execAll(
+      this.#redis
+        .pipeline()
+        .exists(
+          `${PREFIX}:${queueNames.admit(account)}:${jobIds.admit(id, generation)}`,
+          `${PREFIX}:${queueNames.renew(account)}:${jobIds.renew(id, generation)}`,
+        )
+        .hget(`${PREFIX}:${queueNames.order(account)}:${jobIds.order(id)}`, "data"),
     );
-    return found > 0;
+    return { admitted: Number(found) > 0, ordered: generationOf(order) === generation };
   }
 
   /** Wakes up jobs that sleep in a waiting room: they go before those of their priority that have not been there. */
@@ -214,16 +221,22 @@ export class Producer {
 
   /** Those of the given certificates that no queue holds a job for. */
   async withoutJob<T extends CertificateJob & { account: string }>(items: readonly T[]): Promise<T[]> {
+    if (items.length === 0) return [];
     const pipeline = this.#redis.pipeline();
     for (const { account, id, generation } of items)
-      pipeline.exists(
-        `${PREFIX}:${queueNames.check(account)}:${jobIds.check(id, generation)}`,
-        `${PREFIX}:${queueNames.admit(account)}:${jobIds.admit(id, generation)}`,
-        `${PREFIX}:${queueNames.renew(account)}:${jobIds.renew(id, generation)}`,
-        `${PREFIX}:${queueNames.order(account)}:${jobIds.order(id)}`,
-      );
-    const found = (await execAll(pipeline)).map(Number);
-    return items.filter((_, index) => found[index] === 0);
+      pipeline
+        .exists(
+          `${PREFIX}:${queueNames.check(account)}:${jobIds.check(id, generation)}`,
+          `${PREFIX}:${queueNames.admit(account)}:${jobIds.admit(id, generation)}`,
+          `${PREFIX}:${queueNames.renew(account)}:${jobIds.renew(id, generation)}`,
+        )
+        .hget(`${PREFIX}:${queueNames.order(account)}:${jobIds.order(id)}`, "data");
+    const found = await execAll(pipeline);
+    // An order of an earlier generation ends by itself, and leaves nothing behind for this one.
+    return items.filter(
+      ({ generation }, index) =>
+        Number(found[2 * index]) === 0 && generationOf(found[2 * index + 1]) !== generation,
+    );
   }
 
   /** Sends what the box holds, after `delay` milliseconds; a mail that is waiting already takes it along. */
@@ -253,6 +266,11 @@ export class Producer {
     await Promise.all([...this.#queues.values()].map((queue) => queue.close()));
     this.#queues.clear();
   }
+}
+
+/** Of a job's data as BullMQ keeps it; an order's id does not tell. */
+function generationOf(data: unknown): number | undefined {
+  return typeof data === "string" ? (JSON.parse(data) as Partial<CertificateJob>).generation : undefined;
 }
 
 /** BullMQ's scores of delayed jobs are the moment times 4,096, plus a counter. */

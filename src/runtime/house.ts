@@ -48,6 +48,7 @@ export class House {
   readonly enqueuer: Enqueuer;
   readonly #logbook: Logbook;
   #redisWatch: NodeJS.Timeout | undefined;
+  #closing = false;
 
   constructor(config: Config, redis: Redis, log: Log) {
     this.config = config;
@@ -118,6 +119,20 @@ export class House {
     this.#logbook.write(line, new Date(this.clock.now())).catch(() => this.log(line));
   };
 
+  /** Says when Redis goes away under this process, and when it is back. */
+  tellOfRedis(): void {
+    let gone = false;
+    this.redis.on("close", () => {
+      if (!gone && !this.#closing)
+        this.log("Redis does not answer any more; everything waits until it does.");
+      gone = true;
+    });
+    this.redis.on("ready", () => {
+      if (gone) this.log("Redis answers again.");
+      gone = false;
+    });
+  }
+
   /** Starts the private Redis again should it die while this process lives. */
   watchPrivateRedis(): void {
     if (this.config.redisUrl !== undefined) return;
@@ -128,6 +143,7 @@ export class House {
   }
 
   async close(): Promise<void> {
+    this.#closing = true;
     clearInterval(this.#redisWatch);
     await this.producer.close();
     this.redis.disconnect();

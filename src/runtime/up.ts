@@ -20,6 +20,7 @@ const STARTERS: Record<Role, (house: House) => Promise<Service>> = {
  */
 export async function startRoles(house: House, roles: readonly Role[]): Promise<Service> {
   house.watchPrivateRedis();
+  house.tellOfRedis();
   await restore(house);
   const services: Service[] = [];
   try {

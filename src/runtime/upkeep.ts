@@ -1,4 +1,5 @@
 import { adoptAbandonedImports, ensureJobs, restoreFromFiles } from "../intake/restore.ts";
+import { JobSweep } from "../intake/sweep.ts";
 import { keys } from "../store/keys.ts";
 import type { House } from "./house.ts";
 import { every, type Service } from "./service.ts";
@@ -38,10 +39,13 @@ export async function restoreIfLost(house: House): Promise<void> {
 
 /** Takes up what died in the middle elsewhere, for as long as this process lives. */
 export function startUpkeep(house: House): Service {
+  const sweep = new JobSweep(house.restoreDeps);
   return every(LOOK, house, async () => {
     // Somebody has emptied Redis under us: what was there is on disk.
     if ((await house.redis.exists(keys.restored)) === 0) await restore(house);
     for (const id of await adoptAbandonedImports(house.restoreDeps))
       house.log(`Took up the import ${id}, whose reader died.`);
+    const queued = await sweep.turn();
+    if (queued > 0) house.log(`Queued ${queued} certificates that had lost their job.`);
   });
 }

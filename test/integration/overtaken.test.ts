@@ -5,6 +5,7 @@ import type { Config } from "../../src/config/load.ts";
 import { namesKey } from "../../src/core/certificate.ts";
 import { AppError } from "../../src/core/errors.ts";
 import { restoreFromFiles } from "../../src/intake/restore.ts";
+import { JobSweep } from "../../src/intake/sweep.ts";
 import { admitHandler } from "../../src/issuance/admit.ts";
 import { orderHandler } from "../../src/issuance/order.ts";
 import { Breaker } from "../../src/limits/breaker.ts";
@@ -117,6 +118,47 @@ describe("a check that is done twice, as its process died in between", () => {
   });
 });
 
+describe("a certificate asked for again while its order is being worked on", () => {
+  it("is admitted once that has ended, and keeps its job all the while", async () => {
+    await accept(NAME);
+    await house.producer.order(ca, JOB, 50);
+    await house.enqueuer.enqueue([makeSpec([NAME, "second.busy.example"])]);
+    const next = { ...JOB, generation: 2 };
+    expect(await check()(next, CONTEXT)).toEqual({ kind: "done" });
+    expect(await house.producer.standing(ca, next)).toEqual({ admitted: true, ordered: false });
+    expect(await admit(NAME, 2)).toMatchObject({ kind: "later" });
+    await house.producer.queue(queueNames.order(ca)).remove(jobIds.order(NAME));
+    expect(await admit(NAME, 2)).toEqual({ kind: "done" });
+    expect(await house.producer.standing(ca, next)).toMatchObject({ ordered: true });
+  });
+
+  it("does not count the order of an earlier generation as its job", async () => {
+    await accept(NAME);
+    await house.producer.order(ca, JOB, 50);
+    const item = { ...JOB, account: ca };
+    expect(await house.producer.withoutJob([item, { ...item, generation: 2 }])).toEqual([
+      { ...item, generation: 2 },
+    ]);
+  });
+});
+
+it("what has lost its job, however that came, is given one by the sweep, a slice at a time", async () => {
+  const names = Array.from({ length: 2_300 }, (_, n) => `n${n}.lost.example`);
+  await accept(...names);
+  await house.certificates.transition("n7.lost.example", 1, { status: "validating" }, Date.now());
+  const sweep = new JobSweep(house.restoreDeps);
+  const turns = [await sweep.turn(), await sweep.turn(), await sweep.turn(), await sweep.turn()];
+  expect(turns.reduce((sum, found) => sum + found, 0)).toBe(2_300);
+  expect(Math.max(...turns)).toBeLessThanOrEqual(1_000);
+  const { prioritized } = await house.producer.queue(queueNames.check(ca)).getJobCounts("prioritized");
+  expect(prioritized).toBe(2_300);
+});
+
+it("the sweep finds nothing where there is nothing", async () => {
+  const sweep = new JobSweep(house.restoreDeps);
+  expect([await sweep.turn(), await sweep.turn()]).toEqual([0, 0]);
+});
+
 describe("a pause", () => {
   it("stands, though a check was under way and ends well", async () => {
     await accept(NAME);
@@ -126,7 +168,7 @@ describe("a pause", () => {
     });
     expect(await handle(JOB, CONTEXT)).toEqual({ kind: "done" });
     expect((await house.certificates.get(NAME))?.status).toBe("paused");
-    expect(await house.producer.isAdmitted(ca, JOB)).toBe(false);
+    expect(await house.producer.standing(ca, JOB)).toEqual({ admitted: false, ordered: false });
   });
 
   it("frees the place in the waiting room", async () => {

@@ -160,7 +160,7 @@ async function report(
     ...(counts.duplicates ? [`${counts.duplicates} twice in the file`] : []),
     ...(counts.rejectedRows ? [`${counts.rejectedRows} rejected`] : []),
   ];
-  print(io, `${counts.rows} rows: ${parts.join(", ")}.`);
+  print(io, `${counts.rows} ${counts.rows === 1 ? "row" : "rows"}: ${parts.join(", ")}.`);
   if (counts.accepted === 0 && counts.unchanged > 0 && counts.rejectedRows === 0)
     print(io, "Nothing new: every certificate of this file is there, or on its way, already.");
   let shown = 0;

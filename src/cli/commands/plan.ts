@@ -1,5 +1,7 @@
 import type { Command } from "commander";
+import { rfc3339 } from "../../core/clock.ts";
 import { planOrders } from "../../limits/planner/planner.ts";
+import { Forecast } from "../../runtime/forecast.ts";
 import type { House } from "../../runtime/house.ts";
 import { planAccounts, planOrder, queuedOrders, SETTLES } from "../../runtime/plan.ts";
 import { foreseeFile } from "../foresee.ts";
@@ -56,6 +58,10 @@ async function runPlan(house: House, io: Io, file: string, options: PlanOptions)
   const { rows: read, accepted, unchanged, rejectedRows } = counts;
   const summary = { rows: read, accepted, unchanged, rejected: rejectedRows };
   if (options.json) await printPieces(io, planDocument(plan, { rows: summary }));
-  else for (const line of planLines(plan, { now, rows: summary })) print(io, line);
+  else {
+    for (const line of planLines(plan, { now, rows: summary })) print(io, line);
+    const doneBy = plan.orders === 0 && queued.length > 0 ? await new Forecast(house).all() : undefined;
+    if (doneBy !== undefined) print(io, `What is queued already is done by ${rfc3339(doneBy)}.`);
+  }
   return counts.rejectedRows > 0 ? 1 : 0;
 }

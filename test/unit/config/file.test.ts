@@ -162,7 +162,13 @@ cas:
 
   it.each([
     ["vips: [lb.example.com]", "vips.0"],
-    ["spillAfter: 0s", "spillAfter"],
+    ["vips: [lb.example.com]", '"lb.example.com" is no IP address'],
+    ["acmeListen: lo", '"lo" is no IP address'],
+    ["spillAfter: 0s", '"0s" is too short'],
+    [
+      "cas: [{ name: letsencrypt, domains: { www.example.com: { certificatesPerDomain: { count: 1, per: 1d } } } }]",
+      "give example.com",
+    ],
     ["breaker: { after: 0 }", "breaker.after"],
     ["breaker: { probe: [] }", "breaker.probe"],
     ["patience: { failures: 1.5 }", "patience.failures"],
@@ -208,7 +214,7 @@ describe("a wrong configuration file is refused in one sentence that names the p
     ],
     ["spillAfter: 24", /spillAfter: /],
     ["retry: []", /retry: /],
-    ["retry: [1m, 0s]", /retry\.1: "0s" is no duration; write it as 500ms, 36s, 12m, 3h or 7d/],
+    ["retry: [1m, 0s]", /retry\.1: "0s" is too short; write it as 500ms, 36s, 12m, 3h or 7d/],
     ["mail: { form: a@example.com }", /mail: Unrecognized key: "form"/],
     ["mail: { notify: never }", /mail\.notify: /],
     ["tokens: [{ name: a, sha256: secret, scopes: [read] }]", /tokens\.0\.sha256: .*64 hex digits/],
