@@ -105,7 +105,7 @@ async function reorder(
       detail: `${error.message} Next try at ${rfc3339(action.at)}.`,
     },
   };
-  if (!(await settle(deps, record, change))) return;
+  if (!(await settle(deps, record, change))) return await deps.account.ledger.release(holderOf(record));
   if (action.countsAsAttempt) logFailure(deps, record, error);
   await askAgain(deps, record, action.at);
 }

@@ -20,10 +20,12 @@ import { finalize, save } from "./save.ts";
 export function orderHandler(deps: IssuanceDeps): Handler<OrderJob> {
   return async (job, context) => {
     const record = await deps.certificates.get(job.id);
-    if (!isWanted(record, job) || isDone(record)) {
+    const finishes = await isFinishing(deps, record, job);
+    if (!finishes && (!isWanted(record, job) || isDone(record))) {
       await deps.account.ledger.release(holderOf(job));
       return DONE;
     }
+    if (!record) return DONE;
     if (record.status === "waiting" && record.reason === "retry") {
       // Failed, and then the process died before it had asked for the next try.
       await askAgain(deps, record, record.until ?? deps.clock.now());
@@ -33,7 +35,7 @@ export function orderHandler(deps: IssuanceDeps): Handler<OrderJob> {
     try {
       const session = await deps.account.session();
       turn = { deps, session, record, job, context };
-      return await takeTurn(turn);
+      return finishes ? await finish(turn) : await takeTurn(turn);
     } catch (thrown) {
       const error = asAppError(thrown);
       // The turn's own, as it may have gone on.
@@ -43,6 +45,25 @@ export function orderHandler(deps: IssuanceDeps): Handler<OrderJob> {
       return await failed(deps, record, last, error);
     }
   };
+}
+
+/** Paused after the CA was asked to issue: what has been paid for is fetched, and the certificate stays paused. */
+async function isFinishing(
+  { account }: IssuanceDeps,
+  record: CertificateRecord | undefined,
+  job: OrderJob,
+): Promise<boolean> {
+  if (record?.status !== "paused" || record.generation !== job.generation) return false;
+  return record.orderUrl !== undefined && (await account.ledger.isFinalizing(holderOf(record)));
+}
+
+async function finish(turn: Turn): Promise<Outcome<OrderJob>> {
+  const { deps, session, record } = turn;
+  const order = await session.getOrder(record.orderUrl ?? "");
+  if (order.status === "processing") return poll(turn, order);
+  if (order.status === "valid") await save(turn, order);
+  else await deps.account.ledger.release(holderOf(record));
+  return DONE;
 }
 
 async function takeTurn(turn: Turn): Promise<Outcome<OrderJob>> {

@@ -27,9 +27,15 @@ export async function save(turn: Turn, order: Order): Promise<void> {
   // Before the index says so, as nobody comes back to it afterwards.
   await deps.account.ledger.issued(holderOf(record));
   const detail = `serial ${leaf.serial}, from ${leaf.issuer}, until ${rfc3339(leaf.notAfter)}`;
-  const change = { status: "issued", attempts: 0, leaf, event: { what: "issued", detail } } as const;
+  const event = { what: "issued", detail };
+  const change = { ...restingStatus(record), attempts: 0, leaf, event };
   if (await settle(deps, record, change))
     deps.tell(`Successfully issued and uploaded new cert ${record.spec.names[0]}, finished`);
+}
+
+/** One that was paused meanwhile has its certificate, and stays paused. */
+function restingStatus({ status }: CertificateRecord): Pick<CertificateRecord, "status" | "reason"> {
+  return status === "paused" ? { status, reason: "person" } : { status: "issued" };
 }
 
 /** A process that died while the set was moved into place, or before the index knew of it, left no key behind. */
@@ -57,7 +63,7 @@ async function saveNew({ deps, session, record }: Turn, order: Order, key: strin
     ...(exempt ? { exempt } : {}),
   };
   const { orderUrl: _, reason: __, detail: ___, until: ____, error: _____, ...kept } = record;
-  const issued: CertificateRecord = { ...kept, status: "issued", attempts: 0, leaf };
+  const issued: CertificateRecord = { ...kept, ...restingStatus(record), attempts: 0, leaf };
   const provenance = { ca: account.name, directory: account.directory, orderUrl: order.url };
   const file = certificateFile(issued, provenance);
   await deps.files.commit(record.id, { leafPem: chain.leafPem, issuersPem: chain.issuersPem, file });

@@ -114,6 +114,10 @@ export class Ledger {
     await this.#asked(holder, FINALIZED);
   }
 
+  async isFinalizing(holder: string): Promise<boolean> {
+    return (await this.#redis.hexists(keys.holding(this.account, holder), FINALIZED)) === 1;
+  }
+
   async #asked(holder: string, what: string): Promise<void> {
     const key = keys.holding(this.account, holder);
     await execAll(this.#redis.pipeline().hset(key, what, "1").pexpire(key, HOLD_LIFE));

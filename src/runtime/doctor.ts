@@ -102,7 +102,10 @@ async function checkRoles(house: House): Promise<Finding> {
 
 async function checkPort(house: House, port: number): Promise<Finding> {
   const states = (await house.responders.states(port, Date.now())).filter((state) => state !== undefined);
-  const wrong = states.find((state) => state !== "ok");
-  const detail = wrong ?? (states.length > 0 ? "http-01 is answered there." : "No responder runs now.");
-  return { what: `acme port ${port}`, ok: wrong === undefined, detail, exitCode: 1 };
+  // Of two processes on one host the first one has the port, and answers for both.
+  const ok = states.includes("ok") || states.length === 0;
+  const detail = states.includes("ok")
+    ? "http-01 is answered there."
+    : (states[0] ?? "No responder runs now.");
+  return { what: `acme port ${port}`, ok, detail, exitCode: 1 };
 }

@@ -7,6 +7,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from "vitest";
 import type { AcmeSession } from "../../src/acme/session.ts";
 import { orderHandler } from "../../src/issuance/order.ts";
 import type { OrderJob } from "../../src/queue/names.ts";
+import { pauseCertificate, resumeCertificate } from "../../src/runtime/pausing.ts";
 import { startRespond } from "../../src/runtime/respond.ts";
 import type { Service } from "../../src/runtime/service.ts";
 import { openTestHouse, type TestHouse } from "../support/house.ts";
@@ -115,6 +116,26 @@ it("a stop before the order is made makes none, and leaves the job to come back"
   expect(pebble.requests().newOrder).toBe(before);
   await worker().run();
   expectPair();
+});
+
+it("a pause after the CA was asked to issue loses nothing: the certificate is fetched, and resuming orders none", async () => {
+  const paused = worker((real) => ({
+    finalize: async (...args) => {
+      const order = await real.finalize(...args);
+      const record = await house.certificates.get(NAME);
+      if (record) expect(await pauseCertificate(house, record)).toBe(true);
+      return order;
+    },
+  }));
+  await paused.run();
+  await paused.run();
+  const record = await house.certificates.get(NAME);
+  expect(record).toMatchObject({ status: "paused", leaf: { serial: expect.any(String) } });
+  expectPair();
+  const orders = pebble.requests().newOrder;
+  expect(record && (await resumeCertificate(house, record))).toBe("issued");
+  expect((await house.certificates.get(NAME))?.status).toBe("issued");
+  expect(pebble.requests().newOrder).toBe(orders);
 });
 
 it("a process that dies after each turn goes on with the same order", async () => {

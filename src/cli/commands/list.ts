@@ -7,6 +7,9 @@ import type { House } from "../../runtime/house.ts";
 import { withHouseToRead } from "../house.ts";
 import { type Io, oneOf, plain, printPieces } from "../output.ts";
 
+/** So that a line fits into 80 columns where names are of a usual length. */
+const NAME_WIDTH = 30;
+
 export function listCommand(program: Command, io: Io, exit: (code: number) => void): void {
   program
     .command("list")
@@ -57,5 +60,5 @@ function cells(record: CertificateRecord, doneBy: number | undefined): string[] 
 }
 
 function line([name = "", status = "", expires = "", rest = ""]: readonly string[]): string {
-  return `${plain(name).padEnd(40)}  ${status.padEnd(10)}  ${expires.padEnd(10)}  ${plain(rest)}\n`;
+  return `${plain(name).padEnd(NAME_WIDTH)}  ${status.padEnd(10)}  ${expires.padEnd(10)}  ${plain(rest)}\n`;
 }

@@ -10,7 +10,7 @@ export function pauseCommand(program: Command, io: Io, exit: (code: number) => v
     .command("pause")
     .summary("leave one certificate alone until it is resumed")
     .description(
-      "Takes a certificate out of the queue. Nothing is ordered or renewed for it until `certherd resume`; an order in flight ends at its next step.",
+      "Takes a certificate out of the queue. Nothing is ordered or renewed for it until `certherd resume`; an order in flight ends at its next step, and a certificate that the CA was asked to issue is fetched all the same.",
     )
     .argument("<name>", "the certificate's first name")
     .option("--json", "one JSON document on stdout")
