@@ -115,6 +115,11 @@ export function certificateId(firstName: string): string {
   return firstName.replace("*", "_");
 }
 
+/** The first name of a certificate, by its id. */
+export function firstNameOf(id: string): string {
+  return id.replace(/^_/, "*");
+}
+
 /** Equal for the same set of names, in whatever order (the CA counts certificates by this set). */
 export function namesKey(names: readonly string[]): string {
   return createHash("sha256")
@@ -131,6 +136,12 @@ export function accountOf(record: Pick<CertificateRecord, "spec" | "account">, f
 /** Who holds places and tokens of an account's limits: one order of one certificate. */
 export function holderOf(record: Pick<CertificateRecord, "id" | "generation">): string {
   return `${record.id}#${record.generation}`;
+}
+
+/** Whose order a holder is. */
+export function heldBy(holder: string): Pick<CertificateRecord, "id" | "generation"> {
+  const at = holder.lastIndexOf("#");
+  return { id: holder.slice(0, at), generation: Number(holder.slice(at + 1)) };
 }
 
 /** A certificate that `--wait` no longer waits for, and that no longer holds its import's digest open. */

@@ -37,10 +37,14 @@ export function admitHandler(deps: IssuanceDeps, line: "admit" | "renew" = "admi
     ]);
     if (record && record.generation < job.generation)
       return { kind: "later", at: clock.now() + ONE_AT_A_TIME };
-    if (!isWanted(record, job) || isDone(record) || !isHere(deps, record)) {
+    if (!isWanted(record, job) || isDone(record)) {
+      await account.ledger.release(holderOf(job));
+      return DONE;
+    }
+    if (!isHere(deps, record)) {
       await account.ledger.release(holderOf(job));
       // Who handed it over to another CA may have died before it was queued there.
-      if (isWanted(record, job) && !isDone(record) && record.account !== undefined)
+      if (record.account !== undefined)
         await producer.enqueue(
           [{ ...job, account: record.account, priority: record.spec.priority }],
           clock.now(),

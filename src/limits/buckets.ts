@@ -20,6 +20,12 @@ const RENEWAL_WINDOW = 119 * 86_400_000;
  */
 export const UNKNOWN: Limit = { count: 1_000, period: 1_000 };
 
+/** How a bucket stands: `tat` in milliseconds since the epoch, 0 when it is full; tokens held for orders in flight. */
+export interface BucketState {
+  tat: number;
+  holds: number;
+}
+
 /** One bucket that an order takes a token of. Times in milliseconds. */
 export interface Bucket {
   limit: OrderLimit;
@@ -41,10 +47,13 @@ export function bucketsOf(names: readonly string[], limits: CaLimits, exemption:
 }
 
 export function bucketOf(limits: CaLimits, limit: OrderLimit, subject: string): Bucket {
-  const allowed = limitFor(limits, limit, subject) ?? UNKNOWN;
-  // One order of the account stays in hand, for a request that was lost on the way and has to be made again.
+  return { limit, subject, ...sizeOf(limit, limitFor(limits, limit, subject) ?? UNKNOWN) };
+}
+
+/** What we use of a limit: one order of the account stays in hand, for a request that was lost and has to be made again. */
+export function sizeOf(limit: OrderLimit, allowed: Limit): Pick<Bucket, "emission" | "burst"> {
   const burst = limit === "newOrders" ? Math.max(1, allowed.count - 1) : allowed.count;
-  return { limit, subject, emission: emission(allowed), burst };
+  return { emission: emission(allowed), burst };
 }
 
 /** A wildcard counts for the domain below it. */

@@ -4,6 +4,7 @@ import { execAll } from "../store/script.ts";
 import type { Admission, AdmissionRequest, Pause, Streak, Verdict } from "./admission.ts";
 import { admitScript, HOLD_LIFE } from "./admission-script.ts";
 import { type Bucket, bucketOf, bucketsOf } from "./buckets.ts";
+import { emission } from "./gcra.ts";
 import { exhaustScript, FINALIZED, SENT, settleScript, takeScript } from "./scripts.ts";
 import type { CaLimits, OrderLimit } from "./table.ts";
 import { failedScript, validationScript } from "./validation-scripts.ts";
@@ -159,9 +160,8 @@ export class Ledger {
   async takeRegistration(node: string): Promise<number> {
     const limit = this.limits.certificates.newRegistrations;
     if (!limit) return 0;
-    const emission = Math.max(1, Math.floor(limit.period / limit.count));
     const key = keys.bucket("newRegistrations", this.account, node);
-    return Number(await takeScript.run(this.#redis, [key], [this.#clock(), emission, limit.count]));
+    return Number(await takeScript.run(this.#redis, [key], [this.#clock(), emission(limit), limit.count]));
   }
 
   /**

@@ -1,6 +1,6 @@
+import type { BucketState } from "./buckets.ts";
 import { emission } from "./gcra.ts";
 import type { Limit } from "./table.ts";
-import type { BucketState } from "./view.ts";
 
 /** How a bucket stands, in whole tokens of the CA's own count. */
 export interface Standing {

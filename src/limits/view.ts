@@ -1,16 +1,11 @@
 import type { Redis } from "ioredis";
 import { keys } from "../store/keys.ts";
 import { execAll } from "../store/script.ts";
+import type { BucketState } from "./buckets.ts";
 import type { CertificateLimit } from "./table.ts";
 
 /** Keys looked at in one round trip. */
 const SLICE = 1_000;
-
-/** How a bucket stands: `tat` in milliseconds since the epoch, 0 when it is full; tokens held for orders in flight. */
-export interface BucketState {
-  tat: number;
-  holds: number;
-}
 
 /** A bucket that is not full, or that somebody waits for. */
 export interface SeenBucket extends BucketState {

@@ -30,3 +30,17 @@ export function mailGroup(route: MailRoute, defaultFrom?: string): string {
   const parts = [route.from ?? defaultFrom ?? "", route.to, route.relay.toLowerCase(), route.port];
   return createHash("sha256").update(JSON.stringify(parts)).digest("base64url").slice(0, 16);
 }
+
+/** What the mail of a box is about. */
+export function kindOf(box: string): "import" | "now" | "later" | "each" {
+  if (isImportBox(box)) return "import";
+  if (box === BOXES.now || box === BOXES.later) return box;
+  return "each";
+}
+
+/** The same for every try of a mail, and for no other mail. */
+export function messageId(box: string, group: string, at: number, from: string): string {
+  const hash = createHash("sha256").update(`${box} ${group} ${at}`).digest("hex").slice(0, 32);
+  const domain = /@([A-Za-z0-9.-]+)>?\s*$/.exec(from)?.[1] ?? "certherd.invalid";
+  return `<${hash}@${domain}>`;
+}

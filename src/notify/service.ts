@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Redis } from "ioredis";
 import type { Config } from "../config/load.ts";
@@ -12,7 +11,7 @@ import type { ImportStore } from "../store/imports.ts";
 import { keys } from "../store/keys.ts";
 import type { MailBoxes } from "../store/mailboxes.ts";
 import { gather } from "./gather.ts";
-import { BOXES, isImportBox, isNoticeBox } from "./groups.ts";
+import { BOXES, isImportBox, isNoticeBox, kindOf, messageId } from "./groups.ts";
 import { heal, Looks } from "./heal.ts";
 import { Mailer, MailFailure, relayName } from "./mailer.ts";
 import { LATER_DELAY, NOW_DELAY, Notifier } from "./notifier.ts";
@@ -247,17 +246,4 @@ class Postman {
     this.#looks.after({ box, group });
     return DONE;
   }
-}
-
-function kindOf(box: string): Report["kind"] {
-  if (isImportBox(box)) return "import";
-  if (box === BOXES.now || box === BOXES.later) return box;
-  return "each";
-}
-
-/** The same for every try of a mail, and for no other mail. */
-function messageId(box: string, group: string, at: number, from: string): string {
-  const hash = createHash("sha256").update(`${box} ${group} ${at}`).digest("hex").slice(0, 32);
-  const domain = /@([A-Za-z0-9.-]+)>?\s*$/.exec(from)?.[1] ?? "certherd.invalid";
-  return `<${hash}@${domain}>`;
 }

@@ -11,9 +11,9 @@ import {
   type OrderJob,
   queueNames,
 } from "./names.ts";
+import { QueueView } from "./view.ts";
 
 const CHUNK = 1_000;
-const LINE_SLICE = 10_000;
 /** A finished job leaves nothing behind: its id must be free for the next order of the certificate. */
 const LEAVE_NOTHING = { removeOnComplete: true, removeOnFail: true } as const;
 
@@ -38,16 +38,15 @@ export interface Woken<T> {
 }
 
 /** The only place that adds jobs. */
-export class Producer {
+export class Producer extends QueueView {
   readonly #redis: Redis;
   readonly #checks: boolean;
-  readonly #accounts: readonly string[];
   readonly #queues = new Map<string, Queue>();
 
   constructor(redis: Redis, { checks = false, accounts = [] }: ProducerOptions = {}) {
+    super(redis, accounts);
     this.#redis = redis;
     this.#checks = checks;
-    this.#accounts = accounts;
   }
 
   queue(name: string): Queue {
@@ -118,23 +117,6 @@ export class Producer {
     ]);
   }
 
-  /** Whether admission has this certificate in this generation already, and whether its order is in flight. */
-  async standing(
-    account: string,
-    { id, generation }: CertificateJob,
-  ): Promise<{ admitted: boolean; ordered: boolean }> {
-    const [found, order] = await execAll(
-      this.#redis
-        .pipeline()
-        .exists(
-          `${PREFIX}:${queueNames.admit(account)}:${jobIds.admit(id, generation)}`,
-          `${PREFIX}:${queueNames.renew(account)}:${jobIds.renew(id, generation)}`,
-        )
-        .hget(`${PREFIX}:${queueNames.order(account)}:${jobIds.order(id)}`, "data"),
-    );
-    return { admitted: Number(found) > 0, ordered: generationOf(order) === generation };
-  }
-
   /** Wakes up jobs that sleep in a waiting room: they go before those of their priority that have not been there. */
   async wake<T extends CertificateJob>(account: string, jobs: readonly T[]): Promise<Woken<T>> {
     const woken: Woken<T> = { gone: [], early: [] };
@@ -174,71 +156,6 @@ export class Producer {
     });
   }
 
-  /**
-   * Whether this certificate has an order in flight, with whatever account, and how many this account has in all.
-   * `until` (milliseconds since the epoch): what sleeps longer than that is not in flight.
-   */
-  async orders(account: string, id: string, until: number): Promise<{ inFlight: boolean; total: number }> {
-    const base = `${PREFIX}:${queueNames.order(account)}`;
-    const jobs = [...new Set([account, ...this.#accounts])].map(
-      (name) => `${PREFIX}:${queueNames.order(name)}:${jobIds.order(id)}`,
-    );
-    const results = await execAll(
-      this.#redis
-        .pipeline()
-        .exists(...jobs)
-        .llen(`${base}:active`)
-        .llen(`${base}:wait`)
-        .zcard(`${base}:prioritized`)
-        .zcount(`${base}:delayed`, "-inf", delayedUntil(until)),
-    );
-    const [exists = 0, ...counts] = results.map(Number);
-    return { inFlight: exists > 0, total: counts.reduce((sum, count) => sum + count, 0) };
-  }
-
-  /** How many stand in line for this account's admission, those that are checked before it included. */
-  async inLine(account: string): Promise<number> {
-    const pipeline = this.#redis.pipeline();
-    for (const stage of ["check", "admit"] as const)
-      pipeline.zcard(`${PREFIX}:${queueNames[stage](account)}:prioritized`);
-    const counts = (await execAll(pipeline)).map(Number);
-    return counts.reduce((sum, count) => sum + count, 0);
-  }
-
-  /** The place of each job that stands in line for this account's admission, by its id. */
-  async placesInLine(account: string): Promise<ReadonlyMap<string, number>> {
-    const places = new Map<string, number>();
-    for (const stage of ["admit", "check"] as const) {
-      const key = `${PREFIX}:${queueNames[stage](account)}:prioritized`;
-      for (let from = 0; ; from += LINE_SLICE) {
-        const ids = await this.#redis.zrange(key, String(from), String(from + LINE_SLICE - 1));
-        for (const id of ids) places.set(id, places.size);
-        if (ids.length < LINE_SLICE) break;
-      }
-    }
-    return places;
-  }
-
-  /** Those of the given certificates that no queue holds a job for. */
-  async withoutJob<T extends CertificateJob & { account: string }>(items: readonly T[]): Promise<T[]> {
-    if (items.length === 0) return [];
-    const pipeline = this.#redis.pipeline();
-    for (const { account, id, generation } of items)
-      pipeline
-        .exists(
-          `${PREFIX}:${queueNames.check(account)}:${jobIds.check(id, generation)}`,
-          `${PREFIX}:${queueNames.admit(account)}:${jobIds.admit(id, generation)}`,
-          `${PREFIX}:${queueNames.renew(account)}:${jobIds.renew(id, generation)}`,
-        )
-        .hget(`${PREFIX}:${queueNames.order(account)}:${jobIds.order(id)}`, "data");
-    const found = await execAll(pipeline);
-    // An order of an earlier generation ends by itself, and leaves nothing behind for this one.
-    return items.filter(
-      ({ generation }, index) =>
-        Number(found[2 * index]) === 0 && generationOf(found[2 * index + 1]) !== generation,
-    );
-  }
-
   /** Sends what the box holds, after `delay` milliseconds; a mail that is waiting already takes it along. */
   async mail(job: MailJob, delay = 0): Promise<void> {
     await this.queue(queueNames.notify).add("mail", job, {
@@ -249,33 +166,10 @@ export class Producer {
     });
   }
 
-  /** Mails being sent, or due before `until` (milliseconds since the epoch). */
-  async mailsDue(until: number): Promise<number> {
-    const base = `${PREFIX}:${queueNames.notify}`;
-    const results = await this.#redis
-      .pipeline()
-      .llen(`${base}:wait`)
-      .llen(`${base}:active`)
-      .zcard(`${base}:prioritized`)
-      .zcount(`${base}:delayed`, "-inf", delayedUntil(until))
-      .exec();
-    return (results ?? []).reduce((sum, [, value]) => sum + Number(value), 0);
-  }
-
   async close(): Promise<void> {
     await Promise.all([...this.#queues.values()].map((queue) => queue.close()));
     this.#queues.clear();
   }
-}
-
-/** Of a job's data as BullMQ keeps it; an order's id does not tell. */
-function generationOf(data: unknown): number | undefined {
-  return typeof data === "string" ? (JSON.parse(data) as Partial<CertificateJob>).generation : undefined;
-}
-
-/** BullMQ's scores of delayed jobs are the moment times 4,096, plus a counter. */
-function delayedUntil(moment: number): number {
-  return moment * 4_096;
 }
 
 /** Another process may have been quicker, or somebody may have withdrawn it: then there is nothing to be done. */

@@ -1,3 +1,4 @@
+import { firstNameOf, heldBy } from "../core/certificate.ts";
 import { Breaker, type BreakerState } from "../limits/breaker.ts";
 import { UNKNOWN } from "../limits/buckets.ts";
 import { standingOf } from "../limits/standing.ts";
@@ -87,7 +88,7 @@ async function bucketReport(
   if (standing.used <= 0 && waiting === 0) return undefined;
   const holders =
     waiting > 0 ? await redis.zrange(keys.room(limit, ca, subject), "0", String(SHOWN - 1)) : [];
-  const names = holders.map((holder) => holder.slice(0, holder.lastIndexOf("#")).replace(/^_/, "*"));
+  const names = holders.map((holder) => firstNameOf(heldBy(holder).id));
   const inLine = limit === "newOrders" && standing.remaining <= 1 ? await producer.inLine(ca) : waiting;
   return {
     limit,

@@ -6,8 +6,8 @@ import {
   type Status,
 } from "../core/certificate.ts";
 import { Breaker } from "../limits/breaker.ts";
-import { domainOf } from "../limits/buckets.ts";
-import type { BucketState, PlanAccount, PlanOrder } from "../limits/planner/plan.ts";
+import { type BucketState, domainOf } from "../limits/buckets.ts";
+import type { PlanAccount, PlanOrder } from "../limits/planner/plan.ts";
 import { type CaLimits, limitFor, type OrderLimit } from "../limits/table.ts";
 import { LedgerView } from "../limits/view.ts";
 import { jobIds } from "../queue/names.ts";

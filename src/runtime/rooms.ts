@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { CaConfig } from "../config/load.ts";
-import { type Called, WaitingRooms } from "../limits/rooms.ts";
+import { heldBy } from "../core/certificate.ts";
+import { WaitingRooms } from "../limits/rooms.ts";
 import type { House } from "./house.ts";
 import type { Service } from "./service.ts";
 
@@ -30,13 +31,11 @@ export function startRooms(house: House, ca: CaConfig): Service {
 async function callDue({ producer }: House, account: string, rooms: WaitingRooms): Promise<void> {
   const called = await rooms.due();
   if (called.length === 0) return;
-  const { gone, early } = await producer.wake(account, called.map(jobOf));
+  const { gone, early } = await producer.wake(
+    account,
+    called.map((each) => ({ ...each, ...heldBy(each.holder) })),
+  );
   // Whose job is gone was removed, or has been asked for anew: the place is free for the next one.
   await rooms.forget(gone);
   await rooms.soon([...gone, ...early]);
-}
-
-function jobOf(called: Called): Called & { id: string; generation: number } {
-  const at = called.holder.lastIndexOf("#");
-  return { ...called, id: called.holder.slice(0, at), generation: Number(called.holder.slice(at + 1)) };
 }

@@ -1,3 +1,4 @@
+import type { CaConfig } from "../config/load.ts";
 import type { CertificateSpec } from "../core/certificate.ts";
 import type { AccountChooser } from "../intake/enqueue.ts";
 import { Breaker, OUT_OF_SERVICE } from "../limits/breaker.ts";
@@ -21,7 +22,7 @@ export function accountChooser(house: House): AccountChooser | undefined {
   if (spillAfter === undefined || cas.length < 2) return undefined;
   return {
     async choose(specs: readonly CertificateSpec[]) {
-      const lines = await Promise.all(cas.map(({ name }) => lineOf(house, name)));
+      const lines = await Promise.all(cas.map((ca) => lineOf(house, ca)));
       return specs.map(({ ca }) => {
         const line = ca === undefined ? best(lines, spillAfter) : lines.find((each) => each.ca === ca);
         if (!line) return undefined;
@@ -37,9 +38,10 @@ function best(lines: readonly Line[], spillAfter: number): Line | undefined {
   return inTime ?? lines.reduce((least, line) => (line.wait < least.wait ? line : least), lines[0] as Line);
 }
 
-async function lineOf({ redis, config, producer, stops, clock }: House, ca: string): Promise<Line> {
-  const limits = config.cas.find(({ name }) => name === ca)?.limits;
-  const bucket = limits && bucketOf(limits, "newOrders", "");
+async function lineOf(
+  { redis, producer, stops, clock }: House,
+  { name: ca, limits }: CaConfig,
+): Promise<Line> {
   const now = clock.now();
   const [stopped, broken, inLine] = await Promise.all([
     stops.reason(ca),
@@ -49,9 +51,8 @@ async function lineOf({ redis, config, producer, stops, clock }: House, ca: stri
   // Past its moment somebody has to try it out, or it would stay open for ever.
   const isOut = broken?.scope === "ca" && now - broken.since >= OUT_OF_SERVICE && broken.until > now;
   if (stopped || isOut) return { ca, wait: Number.POSITIVE_INFINITY, emission: 0 };
-  if (!bucket) return { ca, wait: 0, emission: 0 };
   const { tat, holds } = await new LedgerView(redis, ca).state("newOrders", "");
-  const { emission, burst } = bucket;
+  const { emission, burst } = bucketOf(limits, "newOrders", "");
   // Below 0 there are tokens left; each certificate in line takes one.
   const wait = Math.max(now, tat) + (holds + inLine + 1) * emission - emission * burst - now;
   return { ca, wait, emission };

@@ -1,13 +1,14 @@
 /** The circuit breaker of an account: what opens it, who may try while it is open, and what closes it. */
-import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { beforeEach, describe, expect, it } from "vitest";
 import { Breaker, type BreakerPolicy, type BreakerScope } from "../../src/limits/breaker.ts";
 import { type Admission, Ledger } from "../../src/limits/ledger.ts";
 import { CertificateStore } from "../../src/store/certificates.ts";
 import { keys } from "../../src/store/keys.ts";
 import type { Redis } from "../../src/store/redis.ts";
 import { makeLimits } from "../support/limits.ts";
-import { type RedisServer, startRedis } from "../support/redis.ts";
+import type { RedisServer } from "../support/redis.ts";
 import { makeSpec } from "../support/specs.ts";
+import { withRedis } from "../support/with-redis.ts";
 
 const POLICY: BreakerPolicy = { after: 3, probe: [60_000, 120_000, 240_000] };
 const IDS = Array.from({ length: 6 }, (_, i) => `n${i}.example`);
@@ -18,17 +19,12 @@ let redis: Redis;
 let breaker: Breaker;
 let ledger: Ledger;
 
-beforeAll(async () => {
-  server = await startRedis();
-  redis = server.client();
-}, 120_000);
-
-afterAll(async () => {
-  await server.stop();
+withRedis((client, started) => {
+  redis = client;
+  server = started;
 });
 
 beforeEach(async () => {
-  await redis.flushall();
   breaker = new Breaker(redis, "inhouse", POLICY);
   ledger = new Ledger(redis, "inhouse", makeLimits());
   await new CertificateStore(redis).accept(

@@ -1,10 +1,11 @@
 /** The pace of requests to one CA, shared by processes through a real Redis. */
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { Pacer } from "../../src/limits/pacer.ts";
 import type { Redis } from "../../src/store/redis.ts";
 import { makeLimits } from "../support/limits.ts";
-import { type RedisServer, startRedis } from "../support/redis.ts";
+import type { RedisServer } from "../support/redis.ts";
 import { waitUntil } from "../support/temp.ts";
+import { withRedis } from "../support/with-redis.ts";
 
 const GAP = 25;
 /** One nonce every 25 ms, orders ten times as often, directories as often as one likes. */
@@ -16,17 +17,12 @@ let server: RedisServer;
 let redis: Redis;
 let pacers: Pacer[];
 
-beforeAll(async () => {
-  server = await startRedis();
-  redis = server.client();
-}, 120_000);
-
-afterAll(async () => {
-  await server.stop();
+withRedis((client, started) => {
+  redis = client;
+  server = started;
 });
 
 beforeEach(async () => {
-  await redis.flushall();
   pacers = [];
 });
 

@@ -2,13 +2,14 @@
 import { once } from "node:events";
 import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { afterEach, beforeEach, describe, expect, it } from "vitest";
 import { type Consumer, consume, DONE, type Handler } from "../../src/queue/consumer.ts";
 import { Producer } from "../../src/queue/producer.ts";
 import type { Redis } from "../../src/store/redis.ts";
 import { startProcess } from "../support/process.ts";
-import { type RedisServer, startRedis } from "../support/redis.ts";
+import type { RedisServer } from "../support/redis.ts";
 import { waitUntil } from "../support/temp.ts";
+import { withRedis } from "../support/with-redis.ts";
 
 interface Work {
   n: number;
@@ -24,17 +25,12 @@ let producer: Producer;
 let consumers: Consumer[];
 let faults: string[];
 
-beforeAll(async () => {
-  server = await startRedis();
-  redis = server.client();
-}, 120_000);
-
-afterAll(async () => {
-  await server.stop();
+withRedis((client, started) => {
+  redis = client;
+  server = started;
 });
 
 beforeEach(async () => {
-  await redis.flushall();
   producer = new Producer(redis);
   consumers = [];
   faults = [];

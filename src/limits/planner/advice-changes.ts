@@ -1,7 +1,8 @@
 import { grouped } from "../../core/grouped.ts";
+import type { BucketState } from "../buckets.ts";
 import { emission } from "../gcra.ts";
 import type { Limit, OrderLimit } from "../table.ts";
-import type { BucketState, PlanAccount, PlanInput, PlanOrder } from "./plan.ts";
+import type { PlanAccount, PlanInput, PlanOrder } from "./plan.ts";
 
 /** What a person might ask for instead, as the orders that it comes to. */
 export interface Regrouped {

@@ -1,6 +1,6 @@
-import { emission } from "../gcra.ts";
+import { type BucketState, sizeOf } from "../buckets.ts";
 import type { Limit, OrderLimit } from "../table.ts";
-import type { BucketState, PlanAccount, PlanOrder } from "./plan.ts";
+import type { PlanAccount, PlanOrder } from "./plan.ts";
 
 /**
  * A bucket as the planner moves it on: the same arithmetic as gcra.ts, with the tokens of orders in flight held until
@@ -18,9 +18,9 @@ export class PlanBucket {
   constructor(limit: OrderLimit, subject: string, allowed: Limit, { tat, holds }: BucketState, now: number) {
     this.limit = limit;
     this.subject = subject;
-    this.emission = emission(allowed);
-    // As in the ledger, one new order always stays in hand.
-    this.#burst = limit === "newOrders" ? Math.max(1, allowed.count - 1) : allowed.count;
+    const { emission, burst } = sizeOf(limit, allowed);
+    this.emission = emission;
+    this.#burst = burst;
     this.#tat = holds > 0 ? Math.max(now, tat) + holds * this.emission : tat;
   }
 

@@ -1,3 +1,4 @@
+import type { BucketState } from "../buckets.ts";
 import type { Limit, OrderLimit } from "../table.ts";
 
 /**
@@ -24,13 +25,6 @@ export interface PlanOrder {
   notBefore?: number;
   /** A renewal: no token of new orders and domains, and it does not stand in the admission queue. Give its `ca` too. */
   exempt?: boolean;
-}
-
-export interface BucketState {
-  /** The theoretical arrival time of gcra.ts; 0 is a full bucket. */
-  tat: number;
-  /** Tokens promised to orders in flight. They count as spent now. */
-  holds: number;
 }
 
 export interface PlanAccount {
