@@ -9,6 +9,7 @@ import { PATIENCE, type PatiencePolicy } from "../limits/patience.ts";
 import { type CaConfig, caConfigs } from "./cas.ts";
 import { choice, type Environment, processEnvironment, secret, variable } from "./environment.ts";
 import { type ConfigFile, configFile, defined, describeFaults } from "./schema.ts";
+import { type Terminations, terminationsOf } from "./terminations.ts";
 
 export type { CaConfig } from "./cas.ts";
 
@@ -49,6 +50,12 @@ export interface Config {
   patience: PatiencePolicy;
   /** VIP ports that have a termination; undefined when none is configured and any is accepted. */
   vipPorts?: ReadonlySet<number>;
+  /** Where certificates are deployed to. */
+  terminations: Terminations;
+  /** Milliseconds in which every certificate is looked at on each of its nodes. */
+  watchEvery: number;
+  /** Orders are made only where this address is local. */
+  activeAddress?: string;
   maxImportBytes: number;
 }
 
@@ -58,12 +65,14 @@ export interface Config {
  */
 const RETRY = [60_000, 600_000, 6_000_000, 86_400_000] as const;
 
+const WATCH_EVERY = 6 * 3_600_000;
+
 /** Loads and checks the whole configuration, or throws one usage error that says what is wrong and where. */
 export function loadConfig(env: Environment = processEnvironment()): Config {
   const file = readConfigFile(variable(env, "CERTHERD_CONFIG"));
   const redisUrl = secret(env, "REDIS_URL");
   const apiToken = secret(env, "CERTHERD_API_TOKEN");
-  const ports = file.terminations && Object.keys(file.terminations).map(Number);
+  const terminations = terminationsOf(file.terminations ?? {});
   return {
     home: resolve(variable(env, "CERTHERD_HOME") ?? "/var/lib/certherd"),
     node: nodeName(env),
@@ -83,7 +92,10 @@ export function loadConfig(env: Environment = processEnvironment()): Config {
     ...(file.spillAfter === undefined ? {} : { spillAfter: file.spillAfter }),
     breaker: { ...BREAKER, ...defined(file.breaker ?? {}) },
     patience: { ...PATIENCE, ...defined(file.patience ?? {}) },
-    ...(ports === undefined ? {} : { vipPorts: new Set(ports) }),
+    ...(file.terminations === undefined ? {} : { vipPorts: new Set(terminations.keys()) }),
+    terminations,
+    watchEvery: file.watch?.every ?? WATCH_EVERY,
+    ...(file.activeWhen === undefined ? {} : { activeAddress: file.activeWhen.address }),
     maxImportBytes: file.maxImportBytes ?? 100 * 1024 * 1024,
   };
 }

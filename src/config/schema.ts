@@ -1,18 +1,6 @@
-import { isIP } from "node:net";
 import { z } from "zod";
-import { parseDuration } from "../core/duration.ts";
-
-const duration = z.string().transform((text, context) => {
-  const ms = parseDuration(text);
-  if (ms !== undefined && ms > 0) return ms;
-  const fault = ms === 0 ? "too short" : "no duration";
-  context.addIssue(`"${text}" is ${fault}; write it as 500ms, 36s, 12m, 3h or 7d`);
-  return z.NEVER;
-});
-
-const address = z.string().refine((text) => isIP(text) !== 0 || text === "localhost", {
-  error: ({ input }) => `"${input}" is no IP address; give one such as 203.0.113.7 or 2001:db8::7`,
-});
+import { address, duration, port } from "./fields.ts";
+import { terminationsSchema } from "./terminations.ts";
 
 const limit = z
   .strictObject({ count: z.number().int().positive(), per: duration })
@@ -42,8 +30,6 @@ const ca = z.strictObject({
   caaIdentities: z.array(z.string().min(1)).optional(),
 });
 
-const termination = z.looseObject({ nodes: z.array(z.looseObject({ name: z.string() })) });
-
 /** The configuration file (CERTHERD_CONFIG). Unknown keys are refused: a misspelt one would be silently lost. */
 export const configFile = z.strictObject({
   cas: z.array(ca).min(1).optional(),
@@ -59,7 +45,7 @@ export const configFile = z.strictObject({
         .strictObject({
           to: z.string(),
           relay: z.string(),
-          port: z.number().int().min(1).max(65_535).optional(),
+          port: port.optional(),
         })
         .optional(),
     })
@@ -76,7 +62,7 @@ export const configFile = z.strictObject({
   patience: z
     .strictObject({ giveUpAfter: duration.optional(), failures: z.number().int().positive().optional() })
     .optional(),
-  activeWhen: z.strictObject({ address: z.string() }).optional(),
+  activeWhen: z.strictObject({ address }).optional(),
   tokens: z
     .array(
       z.strictObject({
@@ -86,7 +72,8 @@ export const configFile = z.strictObject({
       }),
     )
     .optional(),
-  terminations: z.record(z.string().regex(/^\d{1,5}$/, "a VIP port"), termination).optional(),
+  terminations: terminationsSchema.optional(),
+  watch: z.strictObject({ every: duration }).optional(),
   maxImportBytes: z.number().int().positive().optional(),
 });
 
