@@ -60,6 +60,21 @@ const TOOLS = {
     probe: { args: ["-help"], prints: /-tlsalpn01/ },
     hint: PEBBLE_HINT,
   },
+  haproxy: {
+    binaries: ["haproxy"],
+    packages: ["haproxy"],
+    how: "install",
+    probe: { args: ["-v"], prints: /HAProxy version/ },
+    hint: "haproxy (2.2 or newer) from your system's packages",
+  },
+  stunnel: {
+    binaries: ["stunnel", "stunnel4"],
+    packages: ["stunnel4", "stunnel"],
+    how: "install",
+    // Debian's stunnel3 is a script around it, with other arguments.
+    probe: { args: ["-version"], prints: /stunnel 5\.\d+ on / },
+    hint: "stunnel 5 from your system's packages",
+  },
 } as const satisfies Record<string, Tool>;
 
 export type ToolName = keyof typeof TOOLS;

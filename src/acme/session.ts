@@ -43,6 +43,8 @@ export interface AcmeSession {
   keyAuthorization(token: string): string;
   finalize(order: Order, csrPem: string): Promise<Order>;
   certificate(order: Order): Promise<string>;
+  /** Revokes a leaf (RFC 8555 §7.6) for a reason of RFC 5280 §5.3.1; one that is revoked already is no failure. */
+  revoke(leafPem: string, reason: number): Promise<void>;
 }
 
 export interface AccountCredentials {
@@ -132,6 +134,14 @@ export class AcmeClientSession implements AcmeSession {
   async certificate(order: Order): Promise<string> {
     const ready = { ...onlyUrl(order.url), status: "valid", certificate: order.certificate ?? "" } as const;
     return await typed(this.#client.getCertificate(ready));
+  }
+
+  async revoke(leafPem: string, reason: number): Promise<void> {
+    try {
+      await typed(this.#client.revokeCertificate(leafPem, { reason }));
+    } catch (error) {
+      if (asAppError(error).type !== "urn:ietf:params:acme:error:alreadyRevoked") throw error;
+    }
   }
 }
 

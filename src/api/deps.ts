@@ -16,6 +16,8 @@ export interface ApiDeps {
   tokens: TokenBook;
   /** The accounts whose queues there are. */
   accounts: readonly string[];
+  /** The nodes that certificates are deployed to. */
+  nodes: readonly string[];
   /** A folder for what is gone with the request. */
   home: string;
   maxImportBytes: number;

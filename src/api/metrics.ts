@@ -62,8 +62,8 @@ export class Metrics {
   }
 
   async #countJobs(): Promise<void> {
-    const { producer, accounts } = this.#deps;
-    const names = allQueues(accounts);
+    const { producer } = this.#deps;
+    const names = allQueues(this.#deps);
     const counts = await Promise.all(names.map((name) => producer.queue(name).getJobCounts()));
     for (const [index, queue] of names.entries())
       for (const [state, count] of Object.entries(counts[index] ?? {}))

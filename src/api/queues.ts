@@ -34,7 +34,7 @@ export async function queueDashboard(app: FastifyInstance, deps: ApiDeps): Promi
   const server = new FastifyAdapter();
   server.setBasePath(QUEUES);
   createBullBoard({
-    queues: allQueues(deps.accounts).map((name) => adapterOf(deps.producer.queue(name))),
+    queues: allQueues(deps).map((name) => adapterOf(deps.producer.queue(name))),
     serverAdapter: server,
     options: { uiConfig: { boardTitle: "Certherd queues" } },
   });

@@ -1,4 +1,5 @@
 import { loadConfig } from "../config/load.ts";
+import { placesServed } from "../deploy/places.ts";
 import type { House } from "../runtime/house.ts";
 import type { Service } from "../runtime/service.ts";
 import type { Role } from "../store/alive.ts";
@@ -35,7 +36,7 @@ export async function withHouseToRead<T>(io: Io, action: (house: House) => Promi
 }
 
 /** What issuing a certificate takes. */
-const NEEDED: readonly Role[] = ["respond", "notify", "issue"];
+const NEEDED: readonly Role[] = ["respond", "notify", "deploy", "issue"];
 
 /**
  * Runs in this process whatever role is alive nowhere, so that a command works without `up`. Looks again for as long
@@ -56,8 +57,14 @@ export class InProcessWorkers implements Service {
   }
 
   async ensure(needed: readonly Role[] = NEEDED): Promise<void> {
-    const alive = await this.#house.alive.roles(Date.now());
-    const missing = needed.filter((role) => !alive.has(role) && !this.#started.has(role));
+    const { alive, nodes, config } = this.#house;
+    const roles = await alive.roles(Date.now());
+    // Another host's process deploys to its own nodes alone.
+    const mine = [...placesServed(config.terminations, config).keys()];
+    const served = await nodes.served(Date.now());
+    if (mine.every((node) => served.has(node))) roles.add("deploy");
+    else roles.delete("deploy");
+    const missing = needed.filter((role) => !roles.has(role) && !this.#started.has(role));
     if (missing.length === 0) return;
     for (const role of missing) this.#started.add(role);
     const { startRoles } = await import("../runtime/up.ts");

@@ -3,18 +3,22 @@ import { usageError } from "../core/errors.ts";
 import { exitCodeOf, explain } from "../runtime/exit.ts";
 import type { House } from "../runtime/house.ts";
 import { issueOne } from "./commands/issue.ts";
-import { NOBODY_RENEWS, someoneRenews, withRestoredHouse } from "./house.ts";
+import { findCertificate } from "./commands/show.ts";
+import { NOBODY_RENEWS, someoneRenews, withHouse, withRestoredHouse } from "./house.ts";
 import { runBulk } from "./lb-bulk.ts";
-import { failure, success } from "./lb-words.ts";
+import { failure, notYetRemoved, removed, success } from "./lb-words.ts";
 import { type Io, note, outliveReader, print, processIo } from "./output.ts";
+import { removeAndWait } from "./removing.ts";
 import { version } from "./version.ts";
 
 const HELP = `Usage: lb-letsencrypt -i -p VIPPORT -h ACMEPORT -d DOMAIN [-d DOMAIN ...] [-f FROM -t TO -r RELAY [-x PORT]]
        lb-letsencrypt -b FILE
+       lb-letsencrypt -D -d DOMAIN
        lb-letsencrypt -u | --help
 
   -i         issue one certificate
   -b FILE    issue for every row of a CSV: DOMAIN,VIPPort,ACMEPort,FROMAddr,TOAddr,RELAYAddr,RELAYPort
+  -D         delete the certificate of a domain, from the load balancer too
   -p PORT    port of the VIP that the certificate is for (443)
   -h PORT    port that answers the ACME challenge, behind port 80 (8888)
   -d NAME    a domain; given again, further names of the same certificate
@@ -29,6 +33,7 @@ Examples:
   lb-letsencrypt -i -p 443 -h 8888 -d foo.moo.com
   lb-letsencrypt -i -d foo.moo.com -d www.foo.moo.com -f lb@moo.com -t ops@moo.com -r mail.moo.com -x 25
   lb-letsencrypt -b domains.csv
+  lb-letsencrypt -D -d foo.moo.com
 
 It is certherd underneath, with the same files and limits; see certherd --help.`;
 
@@ -43,8 +48,12 @@ const OPTIONS = {
   r: { type: "string", short: "r" },
   x: { type: "string", short: "x" },
   u: { type: "boolean", short: "u" },
+  D: { type: "boolean", short: "D" },
   help: { type: "boolean" },
 } as const;
+
+/** Milliseconds for which nodes are waited for. */
+const NODES_PATIENCE = 60_000;
 
 /** The original script's command line, with its meaning: `-h` is the ACME port. Returns the exit code. */
 export async function main(argv: readonly string[], io: Io = processIo): Promise<number> {
@@ -55,14 +64,13 @@ export async function main(argv: readonly string[], io: Io = processIo): Promise
       print(io, HELP);
       return given.help ? 0 : 2;
     }
-    if (given.u) {
-      print(io, `certherd ${version()} on Node ${process.version}: there is nothing to install.`);
-      return 0;
-    }
-    if (given.i && given.b !== undefined) throw misuse("-i and -b cannot be given together");
+    if (given.u) return await checkVersions(io);
+    const modes = [given.i && "-i", given.b !== undefined && "-b", given.D && "-D"].filter(Boolean);
+    if (modes.length > 1) throw misuse(`${modes.join(" and ")} cannot be given together`);
+    if (given.D) return await remove(io, given.d);
     if (given.b !== undefined) return await bulk(io, given.b, given.d);
     if (given.i) return await single(io, given);
-    throw misuse("give -i for one certificate or -b FILE for many");
+    throw misuse("give -i for one certificate, -b FILE for many, or -D to delete one");
   } catch (error) {
     note(io, explain(error));
     return exitCodeOf(error);
@@ -79,6 +87,30 @@ function parse(argv: readonly string[]) {
 
 function misuse(what: string): Error {
   return usageError("usage", `${what.replace(/\.$/, "")}; lb-letsencrypt --help shows how it is used.`);
+}
+
+/** The original installed acme.sh at this place: here everything comes with the program. */
+async function checkVersions(io: Io): Promise<number> {
+  return await withHouse(io, async (house) => {
+    const redis = /(?:valkey|redis)_version:(\S+)/.exec(await house.redis.info("server"))?.[1];
+    print(
+      io,
+      `certherd ${version()} on Node ${process.version}, Redis ${redis}: there is nothing to install.`,
+    );
+    return 0;
+  });
+}
+
+async function remove(io: Io, domains: readonly string[] | undefined): Promise<number> {
+  const [domain, ...more] = domains ?? [];
+  if (domain === undefined || more.length > 0) throw misuse("-D needs one -d DOMAIN");
+  return await withRestoredHouse(io, async (house) => {
+    const record = await findCertificate(house, domain);
+    const { name, owed } = await removeAndWait(house, record, { revoke: false, max: NODES_PATIENCE });
+    print(io, owed.length === 0 ? removed(name) : notYetRemoved(name, owed));
+    house.tell(owed.length === 0 ? removed(name) : notYetRemoved(name, owed));
+    return owed.length === 0 ? 0 : 1;
+  });
 }
 
 async function bulk(io: Io, file: string, domains: readonly string[] | undefined): Promise<number> {

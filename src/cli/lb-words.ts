@@ -8,3 +8,11 @@ export function success(name: string): string {
 export function failure(name: string, detail: string): string {
   return `Failed to issue certificate for ${name}, check external access on port 80 and that DNS has been configured. (${plain(detail)})`;
 }
+
+export function removed(name: string): string {
+  return `Successfully removed cert ${name}, finished`;
+}
+
+export function notYetRemoved(name: string, nodes: readonly string[]): string {
+  return `Removed cert ${name}, still to be taken away from ${nodes.join(", ")}`;
+}

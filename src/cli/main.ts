@@ -8,6 +8,7 @@ import { limitsCommand } from "./commands/limits.ts";
 import { listCommand } from "./commands/list.ts";
 import { pauseCommand, resumeCommand } from "./commands/pause.ts";
 import { planCommand } from "./commands/plan.ts";
+import { removeCommand } from "./commands/remove.ts";
 import { retryCommand } from "./commands/retry.ts";
 import { showCommand } from "./commands/show.ts";
 import { upCommand } from "./commands/up.ts";
@@ -66,6 +67,7 @@ Exit codes: 0 all well, 1 some certificates or rows failed, 2 usage or configura
     retryCommand,
     pauseCommand,
     resumeCommand,
+    removeCommand,
     doctorCommand,
     configCommand,
   ])

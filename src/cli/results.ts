@@ -21,7 +21,7 @@ export async function tally(house: House, importId: string): Promise<Tally> {
   for await (const record of importRecords(house.imports, house.certificates, importId)) {
     if (record && isObtained(record)) counts.issued++;
     else if (record?.status === "waiting" && record.reason === "customer") counts.customers++;
-    else if (record && isSettled(record, false)) counts.failed++;
+    else if (record && isSettled(record)) counts.failed++;
     else counts.open++;
   }
   return counts;

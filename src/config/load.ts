@@ -9,6 +9,7 @@ import { PATIENCE, type PatiencePolicy } from "../limits/patience.ts";
 import { type CaConfig, caConfigs } from "./cas.ts";
 import { choice, type Environment, processEnvironment, secret, variable } from "./environment.ts";
 import { type ConfigFile, configFile, defined, describeFaults } from "./schema.ts";
+import { storeKey } from "./store-key.ts";
 import { type Terminations, terminationsOf } from "./terminations.ts";
 
 export type { CaConfig } from "./cas.ts";
@@ -25,7 +26,11 @@ export type Notify = "each" | "digest" | "off";
 export interface Config {
   home: string;
   node: string;
+  /** Whether CERTHERD_NODE says so; else it is the host's name, and there is no other host. */
+  nodeGiven: boolean;
   redisUrl?: string;
+  /** 32 bytes: what is secret is kept in Redis too, encrypted with them, for the other hosts. */
+  storeKey?: Buffer;
   /** In order of preference; the first is the default. */
   cas: readonly [CaConfig, ...CaConfig[]];
   listen: { host: string; port: number };
@@ -76,7 +81,9 @@ export function loadConfig(env: Environment = processEnvironment()): Config {
   return {
     home: resolve(variable(env, "CERTHERD_HOME") ?? "/var/lib/certherd"),
     node: nodeName(env),
+    nodeGiven: variable(env, "CERTHERD_NODE") !== undefined,
     ...(redisUrl === undefined ? {} : { redisUrl: checkedRedisUrl(redisUrl) }),
+    ...defined({ storeKey: storeKey(env) }),
     cas: caConfigs(env, file),
     listen: listenAddress(variable(env, "CERTHERD_LISTEN") ?? "127.0.0.1:8080"),
     ...(apiToken === undefined ? {} : { apiToken }),

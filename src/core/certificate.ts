@@ -77,6 +77,24 @@ export interface IssuedLeaf {
   set?: string;
   /** It took no token of new orders and registered domains, as it renewed one for the same names. */
   exempt?: boolean;
+  /** The generation that obtained it: while that is the present one, only its deployment is still to be done. */
+  generation?: number;
+}
+
+/** What one node serves under a certificate's names, as it was seen last. */
+export interface NodeState {
+  /** Whether that was the newest leaf, with its chain. */
+  ok: boolean;
+  /** Of the leaf that was seen, upper-case hex; "" for none. Missing where nothing could be seen. */
+  serial?: string;
+  /** Milliseconds since the epoch. */
+  at: number;
+  /** The termination that it was deployed for. */
+  vipPort: number;
+  /** The leaf that was taken back, as this node did not serve it: not tried again by itself. */
+  refused?: string;
+  /** Why it still waits for its certificate. */
+  owed?: string;
 }
 
 /** Where a certificate stands. Changed only through the store, fenced by its generation. */
@@ -108,6 +126,10 @@ export interface CertificateRecord extends CertificateState {
   /** When its names were last found to lead here, milliseconds since the epoch. */
   checkedAt?: number;
   leaf?: IssuedLeaf;
+  /** By the node's name. */
+  nodes?: Record<string, NodeState>;
+  /** The serial of the leaf that was told to be in use, on every node. */
+  served?: string;
 }
 
 /** The certificate's folder and its key in Redis: its first name, `*` as `_` (as acme.sh does). */
@@ -144,11 +166,15 @@ export function heldBy(holder: string): Pick<CertificateRecord, "id" | "generati
   return { id: holder.slice(0, at), generation: Number(holder.slice(at + 1)) };
 }
 
+/** What its present generation asked the CA for is there: whatever is still to be done is its deployment. */
+export function isIssued({ leaf, generation }: Pick<CertificateRecord, "leaf" | "generation">): boolean {
+  return leaf?.generation === generation;
+}
+
 /** A certificate that `--wait` no longer waits for, and that no longer holds its import's digest open. */
-export function isSettled(state: Pick<CertificateState, "status" | "reason">, deploys: boolean): boolean {
+export function isSettled(state: Pick<CertificateState, "status" | "reason">): boolean {
   switch (state.status) {
     case "issued":
-      return !deploys;
     case "serving":
     case "attention":
     case "paused":
@@ -169,6 +195,12 @@ export function isSettled(state: Pick<CertificateState, "status" | "reason">, de
 /** Its newest leaf is there, and in use where that can be told. */
 export function isObtained({ status }: Pick<CertificateState, "status">): boolean {
   return status === "issued" || status === "serving";
+}
+
+/** One that nothing more is to be ordered for now; what may still be done is its deployment. */
+export function isRenewable(record: CertificateRecord): boolean {
+  const { status } = record;
+  return isObtained(record) || (isIssued(record) && status !== "paused" && status !== "removed");
 }
 
 /** Names that a later import or `retry` tries again: they stand still for a failure, not for a limit. */

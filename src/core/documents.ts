@@ -20,7 +20,8 @@ export interface CertificateDocument {
   issuer?: string;
   serial?: string;
   renewAt?: string;
-  nodes: { node: string; serving: boolean; serial?: string }[];
+  /** As they were seen last. `owed`: why one still waits for it. */
+  nodes: { node: string; serving: boolean; serial?: string; seenAt?: string; owed?: string }[];
 }
 
 /** One certificate as an import's document gives it. */
@@ -55,7 +56,13 @@ export function certificateDocument(record: CertificateRecord, doneBy?: number):
           serial: leaf.serial,
           renewAt: rfc3339(leaf.renewAt),
         }),
-    nodes: [],
+    nodes: Object.entries(record.nodes ?? {}).map(([node, { ok, serial, at, owed }]) => ({
+      node,
+      serving: ok && serial === leaf?.serial,
+      ...(serial ? { serial } : {}),
+      seenAt: rfc3339(at),
+      ...(owed === undefined ? {} : { owed }),
+    })),
   };
 }
 

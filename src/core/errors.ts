@@ -5,7 +5,7 @@
  * - limit:     a limit of the CA. Wait until `retryAt`; costs no attempt.
  * - attention: a person must act first. No further try on our own.
  * - account:   the CA refuses the account itself. Nothing of this account may go on until a person acts.
- * - node:      this host cannot do its part now (a port is taken).
+ * - node:      this host, or a node that certificates are brought to, cannot do its part now (a port is taken).
  * - usage:     the caller's input or configuration is wrong.
  * - unavailable: Redis, the CA or the disk is out of reach for a command that needs it.
  * - internal:  a fault of Certherd's own.

@@ -2,6 +2,8 @@ import {
   type CertificateRecord,
   type CertificateSpec,
   certificateId,
+  isIssued,
+  isObtained,
   isRetriable,
   namesKey,
 } from "../core/certificate.ts";
@@ -21,11 +23,17 @@ export interface AccountChooser {
   choose(specs: readonly CertificateSpec[]): Promise<readonly (string | undefined)[]>;
 }
 
+/** Brings certificates that are there to where they are to be served. */
+export interface Deployments {
+  advance(records: readonly CertificateRecord[]): Promise<void>;
+}
+
 export interface EnqueuerDeps {
   certificates: CertificateStore;
   imports: ImportStore;
   producer: Producer;
   digests: DigestBook;
+  rollouts: Deployments;
   clock: Clock;
   /** The account that a certificate without a CA of its own is ordered with. */
   defaultAccount: string;
@@ -74,6 +82,7 @@ export class Enqueuer {
     const accepted = await certificates.accept(specs, { ...options, accounts, now: clock.now() });
     await options.beforeAdmission?.(accepted);
     await this.#admit(accepted, specs, accounts, options.renewal === true);
+    await this.#deploy(accepted);
     return accepted;
   }
 
@@ -87,6 +96,16 @@ export class Enqueuer {
     return specs.map((spec, index) => given[index] ?? chosen[index] ?? spec.ca ?? defaultAccount);
   }
 
+  /** Its certificate is there: its deployment is tried again, or it is wanted at another port. */
+  async #deploy(accepted: readonly Accepted[]): Promise<void> {
+    const ids = accepted.filter(
+      ({ action, hasLeaf }) => action === "deploy" || (action === "updated" && hasLeaf),
+    );
+    if (ids.length === 0) return;
+    const records = await this.#deps.certificates.getMany(ids.map(({ id }) => id));
+    await this.#deps.rollouts.advance(records.filter((record) => record !== undefined));
+  }
+
   /** Queues what has been accepted with a new generation. */
   async #admit(
     accepted: readonly Accepted[],
@@ -97,7 +116,7 @@ export class Enqueuer {
     const { producer, clock } = this.#deps;
     const admissions = accepted.flatMap(({ id, generation, action, hasLeaf, accountBefore }, index) => {
       const [spec, account] = [specs[index], accounts[index]];
-      if (!spec || !account || action === "updated" || action === "unchanged") return [];
+      if (!spec || !account || !leadsToOrder(action)) return [];
       const renews = renewal || (hasLeaf && action === "retry");
       return [{ id, generation, account, priority: spec.priority, renewal: renews, accountBefore }];
     });
@@ -139,7 +158,7 @@ export class Enqueuer {
       if (!record || record.status === "removed") return "new";
       if (namesKey(record.spec.names) !== namesKey(spec.names)) return "reorder";
       if (isOnItsWay(record) && record.spec.ca !== spec.ca) return "reorder";
-      if (isRetriable(record)) return "retry";
+      if (isRetriable(record)) return isIssued(record) ? "deploy" : "retry";
       return JSON.stringify(record.spec) === JSON.stringify(spec) ? "unchanged" : "updated";
     });
   }
@@ -157,6 +176,10 @@ export class Enqueuer {
 }
 
 /** As the accept script has it: nothing has been issued yet that another CA would have to replace. */
-function isOnItsWay({ status }: CertificateRecord): boolean {
-  return status !== "issued" && status !== "serving" && status !== "paused";
+function isOnItsWay(record: CertificateRecord): boolean {
+  return !isObtained(record) && !isIssued(record) && record.status !== "paused";
+}
+
+function leadsToOrder(action: AcceptAction): boolean {
+  return action === "new" || action === "reorder" || action === "retry";
 }

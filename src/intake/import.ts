@@ -205,7 +205,7 @@ class ImportRun {
     if (action === "updated" || action === "unchanged") this.counts.unchanged++;
     else this.counts.accepted++;
     if (action === "updated") this.counts.updated++;
-    if (action === "retry") this.counts.retried++;
+    if (action === "retry" || action === "deploy") this.counts.retried++;
   }
 }
 

@@ -1,11 +1,19 @@
-import { accountOf, type CertificateRecord, certificateId, isRetriable } from "../core/certificate.ts";
+import {
+  accountOf,
+  type CertificateRecord,
+  type CertificateSpec,
+  certificateId,
+  isRetriable,
+} from "../core/certificate.ts";
 import type { Clock } from "../core/clock.ts";
 import type { Producer } from "../queue/producer.ts";
 import type { Accepted, CertificateStore } from "../store/certificates.ts";
 import type { CertificateFile, CertificateFiles, PendingOrder } from "../store/files.ts";
 import type { AcceptedLine, ImportFiles, ImportHeader, ImportLine } from "../store/import-files.ts";
 import { type ImportCounts, type ImportStore, NO_COUNTS } from "../store/imports.ts";
+import type { Removals } from "../store/removals.ts";
 import type { Enqueuer } from "./enqueue.ts";
+import { restoreNewer } from "./newest.ts";
 
 const CHUNK = 1_000;
 /** Let's Encrypt's certificates begin an hour before they are made; files of earlier versions tell no more than that. */
@@ -18,6 +26,7 @@ export interface RestoreDeps {
   imports: ImportStore;
   certificateFiles: CertificateFiles;
   importFiles: ImportFiles;
+  removals: Removals;
   enqueuer: Enqueuer;
   producer: Producer;
   clock: Clock;
@@ -47,13 +56,18 @@ export async function restoreFromFiles(deps: RestoreDeps): Promise<number> {
   await flush();
   // Before anything is admitted: what follows goes by it.
   await ledgers.write();
-  for (const id of await deps.importFiles.ids()) await replayImport(deps, id);
+  const removed = await deps.removals.load();
+  for (const id of await deps.importFiles.ids()) await replayImport(deps, id, removed);
   return restored;
 }
 
 async function restoreChunk(deps: RestoreDeps, records: readonly CertificateRecord[]): Promise<number> {
   const known = await deps.certificates.getMany(records.map(({ id }) => id));
   const missing = records.filter((_, index) => known[index] === undefined);
+  return (await restoreMissing(deps, missing)) + (await restoreNewer(deps, records, known));
+}
+
+async function restoreMissing(deps: RestoreDeps, missing: readonly CertificateRecord[]): Promise<number> {
   if (missing.length === 0) return 0;
   await deps.certificates.restore(missing);
   // What waited for a limit was never written down as settled; it is in the imports' journals.
@@ -83,14 +97,22 @@ function toRecord(file: CertificateFile): CertificateRecord {
   };
 }
 
-/** Enqueues what an import accepted and what no certificate on disk has answered yet. */
-export async function replayImport(deps: RestoreDeps, fileId: string): Promise<void> {
+/**
+ * Enqueues what an import accepted and what no certificate on disk has answered yet. `removed`: when certificates were
+ * taken away, milliseconds since the epoch.
+ */
+async function replayImport(
+  deps: RestoreDeps,
+  fileId: string,
+  removed: ReadonlyMap<string, number>,
+): Promise<void> {
   let header: ImportHeader | undefined;
   let counts: ImportCounts | undefined;
   let chunk: AcceptedLine[] = [];
   const accepted = { ...NO_COUNTS };
   const flush = async (): Promise<void> => {
-    await replayChunk(deps, header?.import, chunk);
+    const wanted = chunk.filter(({ at, spec }) => at > (removed.get(idOf(spec)) ?? 0));
+    await replayChunk(deps, header?.import, wanted);
     accepted.rows += chunk.length;
     accepted.accepted += chunk.length;
     chunk = [];
@@ -102,6 +124,10 @@ export async function replayImport(deps: RestoreDeps, fileId: string): Promise<v
   }
   await flush();
   if (header) await deps.enqueuer.finishReading(header.import, counts ?? accepted);
+}
+
+function idOf({ names }: CertificateSpec): string {
+  return certificateId(names[0] ?? "");
 }
 
 function isHeader(line: ImportLine): line is ImportHeader {
@@ -119,9 +145,7 @@ async function replayChunk(
   importId: string | undefined,
   lines: readonly AcceptedLine[],
 ): Promise<void> {
-  const records = await deps.certificates.getMany(
-    lines.map(({ spec }) => certificateId(spec.names[0] ?? "")),
-  );
+  const records = await deps.certificates.getMany(lines.map(({ spec }) => idOf(spec)));
   const open: AcceptedLine[] = [];
   const settled: string[] = [];
   for (const [index, line] of lines.entries()) {
@@ -147,7 +171,7 @@ async function enqueueAgain(
 ): Promise<void> {
   const orders = new Map<string, PendingOrder>();
   for (const { spec } of lines) {
-    const id = certificateId(spec.names[0] ?? "");
+    const id = idOf(spec);
     const order = await deps.certificateFiles.pendingOrder(id);
     if (order && deps.knownAccounts.includes(order.ca)) orders.set(id, order);
   }
@@ -159,9 +183,7 @@ async function enqueueAgain(
       // As of then: a later line of another file is to overtake it, whichever is read first.
       at: lines.map(({ at }) => at),
       // With whom an order is in hand, it is gone on with.
-      ...(orders.size === 0
-        ? {}
-        : { accounts: lines.map(({ spec }) => orders.get(certificateId(spec.names[0] ?? ""))?.ca) }),
+      ...(orders.size === 0 ? {} : { accounts: lines.map(({ spec }) => orders.get(idOf(spec))?.ca) }),
       beforeAdmission: (accepted) => resumeOrders(deps, accepted, orders),
     },
   );
@@ -188,8 +210,12 @@ function isAnswered(record: CertificateRecord, { at, spec, force }: AcceptedLine
 
 /** Takes up imports whose reader died in the middle: what it had written is enqueued, and the import ends. */
 export async function adoptAbandonedImports(deps: RestoreDeps): Promise<string[]> {
-  const ids = await deps.imports.abandoned(deps.clock.now() - ABANDONED);
-  for (const id of ids) await replayImport(deps, id);
+  const abandoned = await deps.imports.abandoned(deps.clock.now() - ABANDONED);
+  // What another host was reading is on its disk.
+  const here = abandoned.length > 0 ? await deps.importFiles.ids() : [];
+  const ids = abandoned.filter((id) => here.includes(id));
+  const removed = ids.length > 0 ? await deps.removals.load() : new Map();
+  for (const id of ids) await replayImport(deps, id, removed);
   if (ids.length > 0) await ensureJobs(deps);
   return ids;
 }

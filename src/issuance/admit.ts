@@ -1,4 +1,4 @@
-import { accountOf, type CertificateRecord, holderOf, isObtained } from "../core/certificate.ts";
+import { accountOf, type CertificateRecord, holderOf, isIssued, isObtained } from "../core/certificate.ts";
 import { rfc3339 } from "../core/clock.ts";
 import { OUT_OF_SERVICE } from "../limits/breaker.ts";
 import { exemptionOf } from "../limits/buckets.ts";
@@ -65,8 +65,8 @@ export function admitHandler(deps: IssuanceDeps, line: "admit" | "renew" = "admi
 }
 
 /** A job that was added twice, as after a crash, comes too late. */
-export function isDone({ status }: CertificateRecord): boolean {
-  return status === "attention" || isObtained({ status });
+export function isDone(record: CertificateRecord): boolean {
+  return record.status === "attention" || isObtained(record) || isIssued(record);
 }
 
 /** Asks the ledger for all that an order of this certificate takes. */

@@ -10,7 +10,7 @@ import { askAgain, fail } from "./failure.ts";
 import { pollAt } from "./polling.ts";
 import type { IssuanceDeps, Turn } from "./ports.ts";
 import { parkNames, refusedByCa, UNTOLD } from "./refused.ts";
-import { finalize, save } from "./save.ts";
+import { finalize, handOver, save } from "./save.ts";
 
 /**
  * One turn of an order: as many steps as can be done without waiting (RFC 8555 §7.4). To wait is to come back as a
@@ -23,6 +23,7 @@ export function orderHandler(deps: IssuanceDeps): Handler<OrderJob> {
     const finishes = await isFinishing(deps, record, job);
     if (!finishes && (!isWanted(record, job) || isDone(record))) {
       await deps.account.ledger.release(holderOf(job));
+      if (record?.status === "deploying") await handOver(deps, job.id);
       return DONE;
     }
     if (!record) return DONE;

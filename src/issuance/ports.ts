@@ -48,6 +48,12 @@ export interface Spill {
   next(record: CertificateRecord, account: string): string | undefined;
 }
 
+/** What comes after issuance, for certificates that are deployed. */
+export interface Onward {
+  deploys(vipPort: number): boolean;
+  advance(records: readonly CertificateRecord[]): Promise<void>;
+}
+
 export interface IssuanceDeps extends SettlementDeps {
   account: Account;
   stops: AccountStops;
@@ -55,6 +61,7 @@ export interface IssuanceDeps extends SettlementDeps {
   challenges: Challenges;
   producer: Producer;
   spill: Spill;
+  onward: Onward;
   /** Whether its names still lead here, where that was looked at before. */
   leadsHere(record: CertificateRecord): Promise<boolean>;
   /** Delays after failed attempts, milliseconds. */

@@ -8,7 +8,7 @@ import { createCsr } from "../pki/csr.ts";
 import { generateKey } from "../pki/keys.ts";
 import { certificateFile } from "../store/files.ts";
 import { settle } from "../store/settlement.ts";
-import type { Turn } from "./ports.ts";
+import type { IssuanceDeps, Turn } from "./ports.ts";
 
 /** Asks for the certificate (RFC 8555 §7.4). Its key is on disk before, as the CA certifies it from then on. */
 export async function finalize({ deps, session, record }: Turn, order: Order): Promise<Order> {
@@ -28,14 +28,27 @@ export async function save(turn: Turn, order: Order): Promise<void> {
   await deps.account.ledger.issued(holderOf(record));
   const detail = `serial ${leaf.serial}, from ${leaf.issuer}, until ${rfc3339(leaf.notAfter)}`;
   const event = { what: "issued", detail };
-  const change = { ...restingStatus(record), attempts: 0, leaf, event };
-  if (await settle(deps, record, change))
+  const resting = restingStatus(deps, record);
+  const change = { ...resting, attempts: 0, leaf, event };
+  const isNew = await settle(deps, record, change, { committed: true });
+  if (isNew && resting.status === "issued")
     deps.tell(`Successfully issued and uploaded new cert ${record.spec.names[0]}, finished`);
+  await handOver(deps, record.id);
+}
+
+/** To its nodes, where it has some. The index says so first: who comes back to this order does it again. */
+export async function handOver({ certificates, onward }: IssuanceDeps, id: string): Promise<void> {
+  const issued = await certificates.get(id);
+  if (issued?.status === "deploying") await onward.advance([issued]);
 }
 
 /** One that was paused meanwhile has its certificate, and stays paused. */
-function restingStatus({ status }: CertificateRecord): Pick<CertificateRecord, "status" | "reason"> {
-  return status === "paused" ? { status, reason: "person" } : { status: "issued" };
+function restingStatus(
+  { onward }: IssuanceDeps,
+  { status, spec }: CertificateRecord,
+): Pick<CertificateRecord, "status" | "reason"> {
+  if (status === "paused") return { status, reason: "person" };
+  return { status: onward.deploys(spec.vipPort) ? "deploying" : "issued" };
 }
 
 /** A process that died while the set was moved into place, or before the index knew of it, left no key behind. */
@@ -60,10 +73,11 @@ async function saveNew({ deps, session, record }: Turn, order: Order, key: strin
     issuedAt: now,
     ca: account.name,
     set: namesKey(names),
+    generation: record.generation,
     ...(exempt ? { exempt } : {}),
   };
   const { orderUrl: _, reason: __, detail: ___, until: ____, error: _____, ...kept } = record;
-  const issued: CertificateRecord = { ...kept, ...restingStatus(record), attempts: 0, leaf };
+  const issued: CertificateRecord = { ...kept, ...restingStatus(deps, record), attempts: 0, leaf };
   const provenance = { ca: account.name, directory: account.directory, orderUrl: order.url };
   const file = certificateFile(issued, provenance);
   await deps.files.commit(record.id, { leafPem: chain.leafPem, issuersPem: chain.issuersPem, file });

@@ -8,6 +8,8 @@ export const queueNames = {
   renew: (account: string) => `renew-${account}`,
   /** Orders, validates, finalizes and saves; never rate-limited. */
   order: (account: string) => `order-${account}`,
+  /** Brings certificates to one node; consumed by the process that can reach it. */
+  deploy: (node: string) => `deploy-${node}`,
   notify: "notify",
 } as const;
 
@@ -18,6 +20,9 @@ export const jobIds = {
   renew: (id: string, generation: number) => `r-${id}-${generation}`,
   /** Without it: a certificate never has two orders in flight. */
   order: (id: string) => `o-${id}`,
+  /** With the serial, as the next leaf may come while this one is being brought to the node. */
+  deploy: (id: string, serial: string) => `d-${id}-${serial}`,
+  withdraw: (id: string, generation: number, vipPort: number) => `x-${id}-${generation}-${vipPort}`,
   mail: (box: string, group: string) => `m-${box}-${group}`,
 } as const;
 
@@ -63,6 +68,19 @@ export interface OrderJob extends CertificateJob {
   transient?: number;
   /** Key and CSR have been replaced once, as the CA did not like them. */
   rekeyed?: boolean;
+}
+
+/** Brings a leaf to one node, or takes the certificate away from it. */
+export interface DeployJob {
+  id: string;
+  /** The generation that asked for it. */
+  generation: number;
+  /** The termination, as a node may stand in several. */
+  vipPort: number;
+  /** The leaf to be served; none when it is to be taken away. */
+  serial?: string;
+  /** How often the target has refused it, where that may pass. */
+  tries?: number;
 }
 
 /** One mail to one sender, recipient and relay, about the certificates in that box. */

@@ -5,6 +5,7 @@ import { PREFIX } from "../store/keys.ts";
 import { execAll } from "../store/script.ts";
 import {
   type CertificateJob,
+  type DeployJob,
   jobIds,
   jobPriority,
   type MailJob,
@@ -154,6 +155,26 @@ export class Producer extends QueueView {
       jobId: jobIds.order(job.id),
       priority: jobPriority.inLine(priority),
     });
+  }
+
+  /** To the queues of nodes; what stands there already is not added again. */
+  async deploy(jobs: readonly (DeployJob & { node: string; priority: number })[]): Promise<void> {
+    for (const [queue, group] of grouped(jobs, ({ node }) => queueNames.deploy(node)))
+      for (let from = 0; from < group.length; from += CHUNK)
+        await this.queue(queue).addBulk(
+          group.slice(from, from + CHUNK).map(({ node: _, priority, ...data }) => ({
+            name: data.serial === undefined ? "withdraw" : "deploy",
+            data,
+            opts: {
+              ...LEAVE_NOTHING,
+              jobId:
+                data.serial === undefined
+                  ? jobIds.withdraw(data.id, data.generation, data.vipPort)
+                  : jobIds.deploy(data.id, data.serial),
+              priority: jobPriority.inLine(priority),
+            },
+          })),
+        );
   }
 
   /** Sends what the box holds, after `delay` milliseconds; a mail that is waiting already takes it along. */

@@ -1,4 +1,4 @@
-import { type CertificateRecord, isObtained } from "../core/certificate.ts";
+import { type CertificateRecord, isRenewable } from "../core/certificate.ts";
 import type { CertificateStore } from "../store/certificates.ts";
 
 /** Certificates asked for at once; the rest is due at the next look. */
@@ -21,7 +21,7 @@ export async function renewDue({ certificates, enqueue }: RenewalDeps, now: numb
   const ids = await certificates.dueForRenewal(now, SLICE);
   if (ids.length === 0) return 0;
   const records = await certificates.getMany(ids);
-  const due = records.filter((record) => record !== undefined).filter(isObtained);
+  const due = records.filter((record) => record !== undefined).filter(isRenewable);
   await enqueue(due);
   // After the queue has them: a process that dies in between finds them due again, and queues nothing twice.
   await certificates.postponeRenewal(ids, now + AGAIN);

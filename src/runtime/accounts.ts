@@ -1,21 +1,24 @@
 import { openAccount } from "../acme/account.ts";
 import type { AcmeSession } from "../acme/session.ts";
 import { openEndpoint } from "../acme/transport.ts";
-import type { CaConfig } from "../config/load.ts";
+import type { CaConfig, Config } from "../config/load.ts";
 import { type Clock, rfc3339 } from "../core/clock.ts";
 import { AppError } from "../core/errors.ts";
 import type { Account } from "../issuance/ports.ts";
-import { Breaker, type BreakerPolicy } from "../limits/breaker.ts";
+import { Breaker } from "../limits/breaker.ts";
 import { Ledger } from "../limits/ledger.ts";
 import { Pacer } from "../limits/pacer.ts";
 import type { RequestClass } from "../limits/table.ts";
 import { generateKey } from "../pki/keys.ts";
-import { AccountFiles } from "../store/accounts.ts";
+import type { AccountFiles } from "../store/accounts.ts";
 import type { Redis } from "../store/redis.ts";
+import { openStores } from "../store/stores.ts";
 
 const USER_AGENT = "certherd/0.1 (+acme-client)";
 /** Milliseconds in which an account that the CA has forgotten is registered again once, and not more often. */
 const RENEW_EVERY = 3_600_000;
+
+type AccountConfig = Pick<Config, "home" | "node" | "breaker" | "storeKey">;
 
 /** The account of one CA, opened when it is first needed; `close` ends its connections. */
 export class CaAccount implements Account {
@@ -34,19 +37,14 @@ export class CaAccount implements Account {
   /** The session that was given up last. */
   #lost: AcmeSession | undefined;
 
-  constructor(
-    ca: CaConfig,
-    { home, node, breaker }: { home: string; node: string; breaker: BreakerPolicy },
-    redis: Redis,
-    clock: Clock,
-  ) {
+  constructor(ca: CaConfig, { home, node, breaker, storeKey }: AccountConfig, redis: Redis, clock: Clock) {
     this.name = ca.name;
     this.directory = ca.directory;
     this.ledger = new Ledger(redis, ca.name, ca.limits);
     this.breaker = new Breaker(redis, ca.name, breaker);
     this.#node = node;
     this.#ca = ca;
-    this.#files = new AccountFiles(home);
+    this.#files = openStores(home, redis, storeKey).accounts;
     this.#clock = clock;
     this.#pacer = new Pacer(redis, ca.name, ca.limits);
     this.#closeEndpoint = openEndpoint({

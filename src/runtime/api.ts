@@ -22,6 +22,7 @@ export async function startApi(house: House): Promise<Service & { url: string }>
     intake: importDeps(house),
     tokens: await tokenBook(house),
     accounts: config.cas.map((ca) => ca.name),
+    nodes: [...new Set([...config.terminations.values()].flat().map(({ name }) => name))],
     home: config.home,
     maxImportBytes: config.maxImportBytes,
     notify: config.mail.notify,

@@ -8,7 +8,7 @@ import { combine, type NameVerdict, type Verdict } from "../preflight/verdict.ts
 import { consume } from "../queue/consumer.ts";
 import { queueNames } from "../queue/names.ts";
 import { RespondersInRedis } from "../respond/directory.ts";
-import { AccountFiles } from "../store/accounts.ts";
+import type { AccountFiles } from "../store/accounts.ts";
 import { ProbeHistory } from "../store/probe-history.ts";
 import type { House } from "./house.ts";
 import type { Service } from "./service.ts";
@@ -86,7 +86,7 @@ export class Checks {
     const now = this.#house.clock.now();
     const known = this.#accounts.get(ca.name);
     if (known && now - known.at < FRESH) return await known.caa;
-    const caa = caaOf(ca, new AccountFiles(this.#house.config.home));
+    const caa = caaOf(ca, this.#house.accountFiles);
     this.#accounts.set(ca.name, { at: now, caa });
     return await caa;
   }

@@ -1,10 +1,13 @@
-import { chmod, stat, statfs } from "node:fs/promises";
+import { chmod, readdir, stat, statfs } from "node:fs/promises";
+import { join } from "node:path";
 import { readDirectory } from "../acme/directory.ts";
 import type { CaConfig, Config } from "../config/load.ts";
 import { humanDuration } from "../core/duration.ts";
 import { asAppError } from "../core/errors.ts";
 import { Breaker } from "../limits/breaker.ts";
 import { FOLDER, makeFolder } from "../store/atomic.ts";
+import { examineResponder } from "./doctor-http.ts";
+import { examineActivity, examineNodes } from "./doctor-nodes.ts";
 import { exitCodeOf } from "./exit.ts";
 import { type House, openHouse } from "./house.ts";
 
@@ -18,6 +21,8 @@ export interface Finding {
 
 /** Beyond this, nonces and validity are at risk (RFC 8555 sets no bound; CAs backdate by an hour). */
 const SKEW = 60_000;
+/** Folders whose keys are looked at. */
+const MOST_LOOKED_AT = 1_000;
 const LEAST_DISK = 100 * 1024 * 1024;
 
 /** Looks at one thing after the other; what one needs from another that is wrong is left out. */
@@ -33,9 +38,14 @@ export async function* examine(config: Config): AsyncGenerator<Finding> {
   for (const ca of config.cas) yield await check(`ca ${ca.name}`, () => checkCa(ca));
   if (house === undefined) return;
   try {
+    const opened: House = house;
+    yield await check("redis settings", () => checkRedis(opened));
+    yield examineActivity(house);
     yield await checkRoles(house);
     for (const ca of config.cas) yield await checkAccount(house, ca.name);
     for (const port of await house.responders.asked()) yield await checkPort(house, port);
+    yield* examineResponder(house);
+    yield* examineNodes(house);
   } finally {
     await house.close();
   }
@@ -51,12 +61,40 @@ async function check(what: string, look: () => Promise<string>): Promise<Finding
   }
 }
 
+/** It works without an append-only file; what a restart loses then is put back from the files. */
+async function checkRedis({ redis, config }: House): Promise<string> {
+  if (config.redisUrl === undefined) return "The private one, with an append-only file.";
+  const info = await redis.info("persistence");
+  return /aof_enabled:1/.test(info)
+    ? "Evicts nothing, and has an append-only file."
+    : "Evicts nothing, but has no append-only file: a restart loses what has happened since its last snapshot, and orders in hand may be made again. Set appendonly yes.";
+}
+
 async function checkHome(home: string): Promise<string> {
   await makeFolder(home);
   const { mode } = await stat(home);
-  if ((mode & 0o077) === 0) return `${home} is this user's alone.`;
-  await chmod(home, FOLDER);
-  return `${home} was open to others, and is this user's alone now.`;
+  if ((mode & 0o077) !== 0) await chmod(home, FOLDER);
+  const open = await openKeys(home);
+  if (open.length > 0)
+    throw new Error(`Private keys can be read by others: ${open.join(", ")}; chmod 600 them.`);
+  return (mode & 0o077) === 0
+    ? `${home} is this user's alone.`
+    : `${home} was open to others, and is this user's alone now.`;
+}
+
+/** Keys that others can read, among the accounts' and the first certificates': by hand, or from a backup. */
+async function openKeys(home: string): Promise<string[]> {
+  const open: string[] = [];
+  for (const folder of ["accounts", "certificates"]) {
+    const entries = (await readdir(join(home, folder)).catch(() => [])).slice(0, MOST_LOOKED_AT);
+    for (const entry of entries)
+      for (const file of await readdir(join(home, folder, entry)).catch(() => [])) {
+        const path = join(home, folder, entry, file);
+        if (!file.endsWith(".key")) continue;
+        if (((await stat(path)).mode & 0o077) !== 0) open.push(path);
+      }
+  }
+  return open.slice(0, 5);
 }
 
 async function checkDisk(home: string): Promise<string> {

@@ -1,23 +1,30 @@
 import type { Config } from "../config/load.ts";
 import { type Clock, systemClock } from "../core/clock.ts";
+import { Rollouts } from "../deploy/advance.ts";
+import type { DeployDeps } from "../deploy/ports.ts";
 import { Enqueuer } from "../intake/enqueue.ts";
 import type { RestoreDeps } from "../intake/restore.ts";
 import { LedgerRebuild } from "../limits/rebuild.ts";
 import { Notifier } from "../notify/notifier.ts";
 import { Producer } from "../queue/producer.ts";
 import { AccountStops } from "../store/account-stops.ts";
+import type { AccountFiles } from "../store/accounts.ts";
 import { Alive } from "../store/alive.ts";
 import { makeFolder } from "../store/atomic.ts";
 import { CertificateStore } from "../store/certificates.ts";
 import { Challenges } from "../store/challenges.ts";
-import { CertificateFiles } from "../store/files.ts";
+import type { CertificateFiles } from "../store/files.ts";
 import { ImportFiles } from "../store/import-files.ts";
 import { ImportStore } from "../store/imports.ts";
 import { Logbook } from "../store/logbook.ts";
 import { MailBoxes } from "../store/mailboxes.ts";
+import { Nodes } from "../store/nodes.ts";
 import { ensurePrivateRedis, leavePrivateRedis } from "../store/private-redis.ts";
 import { openCheckedRedis, type Redis } from "../store/redis.ts";
+import type { Removals } from "../store/removals.ts";
 import { Responders } from "../store/responders.ts";
+import { openStores, type Stores } from "../store/stores.ts";
+import { Turns } from "../store/turns.ts";
 import { accountChooser } from "./spill.ts";
 
 export type Log = (line: string) => void;
@@ -37,18 +44,26 @@ export class House {
   readonly producer: Producer;
   readonly certificates: CertificateStore;
   readonly certificateFiles: CertificateFiles;
+  readonly accountFiles: AccountFiles;
+  readonly removals: Removals;
+  /** What there is only where several hosts have a store in common. */
+  readonly shared: Stores["shared"];
   readonly imports: ImportStore;
   readonly importFiles: ImportFiles;
   readonly challenges: Challenges;
   readonly responders: Responders;
   readonly stops: AccountStops;
   readonly alive: Alive;
+  readonly nodes: Nodes;
+  readonly turns: Turns;
   readonly boxes: MailBoxes;
   readonly notifier: Notifier;
   readonly enqueuer: Enqueuer;
+  readonly rollouts: Rollouts;
   readonly #logbook: Logbook;
   #redisWatch: NodeJS.Timeout | undefined;
   #closing = false;
+  #active: boolean | undefined;
 
   constructor(config: Config, redis: Redis, log: Log) {
     this.config = config;
@@ -59,13 +74,19 @@ export class House {
       accounts: config.cas.map(({ name }) => name),
     });
     this.certificates = new CertificateStore(redis);
-    this.certificateFiles = new CertificateFiles(config.home);
+    const stores = openStores(config.home, redis, config.storeKey);
+    this.certificateFiles = stores.certificates;
+    this.accountFiles = stores.accounts;
+    this.removals = stores.removals;
+    this.shared = stores.shared;
     this.imports = new ImportStore(redis);
     this.importFiles = new ImportFiles(config.home);
     this.challenges = new Challenges(redis);
     this.responders = new Responders(redis);
     this.stops = new AccountStops(redis);
     this.alive = new Alive(redis);
+    this.nodes = new Nodes(redis);
+    this.turns = new Turns(redis);
     this.boxes = new MailBoxes(redis);
     this.#logbook = new Logbook(config.home);
     this.notifier = new Notifier({
@@ -76,12 +97,14 @@ export class House {
       ...(config.mail.from === undefined ? {} : { defaultFrom: config.mail.from }),
       ...(config.mail.operator === undefined ? {} : { operator: config.mail.operator }),
     });
+    this.rollouts = new Rollouts(this.deployDeps);
     const accounts = accountChooser(this);
     this.enqueuer = new Enqueuer({
       certificates: this.certificates,
       imports: this.imports,
       producer: this.producer,
       digests: this.notifier,
+      rollouts: this.rollouts,
       clock: this.clock,
       defaultAccount: config.cas[0].name,
       ...(accounts === undefined ? {} : { accounts }),
@@ -90,13 +113,15 @@ export class House {
 
   /** What taking in, and putting back from the files, needs. */
   get restoreDeps(): RestoreDeps {
-    const { certificates, imports, certificateFiles, importFiles, enqueuer, producer, clock } = this;
+    const { certificates, imports, certificateFiles, importFiles, removals, enqueuer, producer, clock } =
+      this;
     const defaultAccount = this.config.cas[0].name;
     return {
       certificates,
       imports,
       certificateFiles,
       importFiles,
+      removals,
       enqueuer,
       producer,
       clock,
@@ -107,6 +132,43 @@ export class House {
         return new LedgerRebuild(this.redis, limits, clock.now());
       },
     };
+  }
+
+  /** What bringing certificates to nodes works with. */
+  get deployDeps(): DeployDeps {
+    const { certificates, certificateFiles, notifier, clock, producer, nodes, turns, config } = this;
+    return {
+      certificates,
+      files: certificateFiles,
+      listener: notifier,
+      clock,
+      producer,
+      nodes,
+      turns,
+      terminations: config.terminations,
+      processName: this.processName,
+      retry: config.retry,
+      tell: this.tell,
+      log: this.log,
+      warn: (record, subject, detail) => notifier.warn(record, subject, detail),
+    };
+  }
+
+  /** Whether this host orders: the address of `activeWhen` is here, or there is no other host. */
+  get active(): boolean {
+    return this.#active ?? this.config.activeAddress === undefined;
+  }
+
+  /** Says so when it changes. */
+  tellActivity(active: boolean): void {
+    if (this.#active === active) return;
+    this.#active = active;
+    const { activeAddress } = this.config;
+    this.log(
+      active
+        ? `This host is active: ${activeAddress} is here. It orders, renews and deploys.`
+        : `This host is passive: ${activeAddress} is not here. It orders nothing, and deploys to its own nodes.`,
+    );
   }
 
   /** This process among all others on this Redis. */
@@ -155,5 +217,12 @@ export class House {
 export async function openHouse(config: Config, log: Log, role = "cli"): Promise<House> {
   await makeFolder(config.home);
   const url = config.redisUrl ?? (await ensurePrivateRedis(config.home));
-  return new House(config, await openCheckedRedis(url, role), log);
+  const house = new House(config, await openCheckedRedis(url, role), log);
+  try {
+    await house.shared?.vault.check();
+    return house;
+  } catch (error) {
+    await house.close();
+    throw error;
+  }
 }

@@ -90,6 +90,7 @@ export function issuanceDeps(
     warn: (record, subject, detail) => notifier.warn(record, subject, detail),
     responders: new RespondersInRedis(house.responders, clock),
     leadsHere,
+    onward: house.rollouts,
     spill: {
       after: config.spillAfter,
       next: ({ spec }, name) => (spec.ca === undefined ? names[names.indexOf(name) + 1] : undefined),

@@ -4,7 +4,6 @@ import { UNKNOWN } from "../limits/buckets.ts";
 import { standingOf } from "../limits/standing.ts";
 import { type CaLimits, type CertificateLimit, limitFor } from "../limits/table.ts";
 import { LedgerView, type SeenBucket } from "../limits/view.ts";
-import { AccountFiles } from "../store/accounts.ts";
 import { keys } from "../store/keys.ts";
 import type { House } from "./house.ts";
 
@@ -41,7 +40,7 @@ export async function limitsReport(house: House): Promise<AccountReport[]> {
 }
 
 async function accountReport(house: House, ca: string, limits: CaLimits): Promise<AccountReport> {
-  const { redis, config, stops, clock } = house;
+  const { redis, accountFiles, stops, clock } = house;
   const view = new LedgerView(redis, ca);
   const buckets: BucketReport[] = [];
   for await (const seen of view.all()) {
@@ -59,7 +58,7 @@ async function accountReport(house: House, ca: string, limits: CaLimits): Promis
   buckets.sort((a, b) => order(a) - order(b) || b.waits - a.waits || a.key.localeCompare(b.key));
   return {
     ca,
-    account: (await new AccountFiles(config.home).load(ca))?.url,
+    account: (await accountFiles.load(ca))?.url,
     stopped: (await stops.reason(ca))?.message,
     broken: await new Breaker(redis, ca).state(),
     buckets,

@@ -33,8 +33,13 @@ export async function resumeCertificate(house: House, record: CertificateRecord)
   await ledgerOf(house, account).unpause(record.spec.names);
   const at = house.clock.now();
   if (!byCa && isGood(record, at)) {
-    const change = { status: "issued", resumes: true, event: { what: "resumed" } } as const;
-    return (await settle(settlementDeps(house), record, change)) ? "issued" : undefined;
+    const status = house.rollouts.deploys(record.spec.vipPort) ? "deploying" : "issued";
+    // It may have been paused while it was being renewed: nothing is wanted any more but its deployment.
+    const leaf = record.leaf && { leaf: { ...record.leaf, generation: record.generation } };
+    const change = { status, ...leaf, resumes: true, event: { what: "resumed" } } as const;
+    if (!(await settle(settlementDeps(house), record, change))) return undefined;
+    await house.rollouts.advance([{ ...record, status, ...leaf }]);
+    return "issued";
   }
   await house.importFiles.appendSingle([{ line: 0, at, spec: record.spec, force: true }], at);
   await house.enqueuer.enqueue([record.spec], { force: true });
@@ -46,7 +51,7 @@ function isGood({ leaf, spec }: CertificateRecord, now: number): boolean {
   return leaf?.set === namesKey(spec.names) && leaf.renewAt > now;
 }
 
-function settlementDeps({ certificates, certificateFiles, notifier, clock }: House): SettlementDeps {
+export function settlementDeps({ certificates, certificateFiles, notifier, clock }: House): SettlementDeps {
   return { certificates, files: certificateFiles, listener: notifier, clock };
 }
 

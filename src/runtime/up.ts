@@ -1,4 +1,5 @@
 import type { Role } from "../store/alive.ts";
+import { startWhileActive } from "./active.ts";
 import type { House } from "./house.ts";
 import { startRenew } from "./renew.ts";
 import { type Service, together } from "./service.ts";
@@ -8,11 +9,16 @@ import { restore, startUpkeep } from "./upkeep.ts";
 const STARTERS: Record<Role, (house: House) => Promise<Service>> = {
   respond: async (house) => (await import("./respond.ts")).startRespond(house),
   notify: async (house) => (await import("./notify.ts")).startMail(house),
-  issue: async (house) => (await import("./issue.ts")).startIssue(house),
+  // Of a pair only the host that has the address orders and renews; each deploys to itself.
+  issue: async (house) => startWhileActive(house, async () => (await import("./issue.ts")).startIssue(house)),
+  deploy: async (house) => (await import("./deploy.ts")).startDeploy(house),
   // Renewing keeps certificates going, upkeep the queue: both look at all there is, and one process is enough.
-  renew: async (house) => together([startRenew(house), startUpkeep(house)]),
+  renew: async (house) =>
+    together([await startWhileActive(house, async () => startRenew(house)), startUpkeep(house)]),
   api: async (house) => (await import("./api.ts")).startApi(house),
 };
+
+const ONLY_WHILE_ACTIVE: ReadonlySet<Role> = new Set(["issue", "renew"]);
 
 /**
  * Starts roles in this process, and says so in Redis for as long as they run. The files are looked at first, as a
@@ -25,7 +31,8 @@ export async function startRoles(house: House, roles: readonly Role[]): Promise<
   const services: Service[] = [];
   try {
     for (const role of roles) services.push(await STARTERS[role](house));
-    const stopBeating = await house.alive.beat(roles, house.processName);
+    const works = (role: Role): boolean => house.active || !ONLY_WHILE_ACTIVE.has(role);
+    const stopBeating = await house.alive.beat(roles, house.processName, works);
     services.push({ close: stopBeating });
     return together(services);
   } catch (error) {

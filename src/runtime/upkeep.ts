@@ -5,8 +5,17 @@ import type { House } from "./house.ts";
 import { every, type Service } from "./service.ts";
 
 const LOOK = 30_000;
-/** Milliseconds for which one process restores alone; it takes far less, and may be killed in the middle. */
+/** Milliseconds for which one process restores alone, unless it says that it still does: it may be killed in the middle. */
 const RESTORE_LOCK = 120_000;
+
+/** There while Redis holds what this host's files tell; with a store in common every host has files of its own. */
+function marker({ shared, config }: House): string {
+  return shared ? keys.restoredBy(config.node) : keys.restored;
+}
+
+async function isLost(house: House): Promise<boolean> {
+  return (await house.redis.exists(marker(house))) === 0;
+}
 
 /**
  * Brings Redis to what the files tell: all of it when Redis is new or was lost, else only the jobs of certificates
@@ -15,26 +24,31 @@ const RESTORE_LOCK = 120_000;
 export async function restore(house: House): Promise<void> {
   const { redis, log, processName } = house;
   while ((await redis.set(keys.restoring, processName, "PX", RESTORE_LOCK, "NX")) !== "OK") {
-    if ((await redis.exists(keys.restored)) === 1) return;
+    if (!(await isLost(house))) return;
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
+  const keeping = setInterval(
+    () => void redis.pexpire(keys.restoring, RESTORE_LOCK).catch(() => 0),
+    RESTORE_LOCK / 4,
+  );
   try {
-    if ((await redis.exists(keys.restored)) === 0) {
+    if (await isLost(house)) {
       const restored = await restoreFromFiles(house.restoreDeps);
       if (restored > 0) log(`Put ${restored} certificates back into Redis from ${house.config.home}.`);
       for (const { name } of house.config.cas) await house.producer.admitOneAtATime(name);
-      await redis.set(keys.restored, processName);
+      await redis.set(marker(house), processName);
     }
     const queued = await ensureJobs(house.restoreDeps);
     if (queued > 0) log(`Queued ${queued} certificates that were on their way.`);
   } finally {
+    clearInterval(keeping);
     await redis.del(keys.restoring);
   }
 }
 
 /** The same for whoever only looks: where nothing is lost, that is all there is to know. */
 export async function restoreIfLost(house: House): Promise<void> {
-  if ((await house.redis.exists(keys.restored)) === 0) await restore(house);
+  if (await isLost(house)) await restore(house);
 }
 
 /** Takes up what died in the middle elsewhere, for as long as this process lives. */
@@ -42,7 +56,8 @@ export function startUpkeep(house: House): Service {
   const sweep = new JobSweep(house.restoreDeps);
   return every(LOOK, house, async () => {
     // Somebody has emptied Redis under us: what was there is on disk.
-    if ((await house.redis.exists(keys.restored)) === 0) await restore(house);
+    if (await isLost(house)) await restore(house);
+    await house.shared?.certificates.catchUp();
     for (const id of await adoptAbandonedImports(house.restoreDeps))
       house.log(`Took up the import ${id}, whose reader died.`);
     const queued = await sweep.turn();

@@ -1,6 +1,7 @@
-import { readFile, rm } from "node:fs/promises";
+import { rm } from "node:fs/promises";
 import { join } from "node:path";
-import { createAtomic, isCode, makeFolder, PUBLIC_FILE, SECRET_FILE, writeAtomic } from "./atomic.ts";
+import { createAtomic, makeFolder, PUBLIC_FILE, SECRET_FILE, writeAtomic } from "./atomic.ts";
+import { moveIfThere, readText } from "./disk.ts";
 
 /** `account.json`: what is known of an account beside its key. */
 export interface AccountFile {
@@ -25,16 +26,27 @@ export class AccountFiles {
   /** The account's key; made once, whoever of several processes comes first. */
   async key(ca: string, generate: () => Promise<string>): Promise<string> {
     const path = this.keyPath(ca);
-    const existing = await this.#read(path);
+    const existing = await this.existingKey(ca);
     if (existing) return existing;
     await makeFolder(join(this.#root, ca));
     const pem = await generate();
     if (await createAtomic(path, pem, SECRET_FILE)) return pem;
-    return (await this.#read(path)) ?? pem;
+    return (await readText(path)) ?? pem;
+  }
+
+  protected async existingKey(ca: string): Promise<string | undefined> {
+    return (await readText(this.keyPath(ca))) || undefined;
+  }
+
+  /** Makes room for another key: this one is kept beside it, under the moment at which it was set aside. */
+  protected async setAside(ca: string): Promise<void> {
+    await rm(join(this.#root, ca, "account.json"), { force: true });
+    const stamp = new Date().toISOString().replace(/[-:]|\.\d+/g, "");
+    await moveIfThere(this.keyPath(ca), join(this.#root, ca, `account-${stamp}.key`));
   }
 
   async load(ca: string): Promise<AccountFile | undefined> {
-    const text = await this.#read(join(this.#root, ca, "account.json"));
+    const text = await readText(join(this.#root, ca, "account.json"));
     return text === undefined ? undefined : (JSON.parse(text) as AccountFile);
   }
 
@@ -50,14 +62,5 @@ export class AccountFiles {
   /** Forgets the account's URL; its key stays. */
   async forget(ca: string): Promise<void> {
     await rm(join(this.#root, ca, "account.json"), { force: true });
-  }
-
-  async #read(path: string): Promise<string | undefined> {
-    try {
-      return await readFile(path, "utf8");
-    } catch (error) {
-      if (isCode(error, "ENOENT")) return undefined;
-      throw error;
-    }
   }
 }

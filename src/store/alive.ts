@@ -1,7 +1,8 @@
 import type { Redis } from "ioredis";
 import { keys } from "./keys.ts";
+import { execAll } from "./script.ts";
 
-export type Role = "issue" | "notify" | "respond" | "renew" | "api";
+export type Role = "issue" | "deploy" | "notify" | "respond" | "renew" | "api";
 
 /** Milliseconds between two heartbeats, and after how long a silent process counts as gone. */
 const BEAT = 3_000;
@@ -21,12 +22,20 @@ export class Alive {
     return new Set(members.map((member) => member.split(":")[0] as Role));
   }
 
-  /** Beats until the returned function is called. */
-  async beat(roles: readonly Role[], name: string): Promise<() => Promise<void>> {
+  /** Beats until the returned function is called, for those of the roles that do their work now. */
+  async beat(
+    roles: readonly Role[],
+    name: string,
+    works: (role: Role) => boolean = () => true,
+  ): Promise<() => Promise<void>> {
     const members = roles.map((role) => `${role}:${name}`);
     const once = async (): Promise<void> => {
       const now = Date.now();
-      await this.#redis.zadd(keys.alive, ...members.flatMap((member) => [now, member]));
+      const pipeline = this.#redis.pipeline();
+      for (const role of roles)
+        if (works(role)) pipeline.zadd(keys.alive, now, `${role}:${name}`);
+        else pipeline.zrem(keys.alive, `${role}:${name}`);
+      await execAll(pipeline);
     };
     await once();
     const timer = setInterval(() => once().catch(() => undefined), BEAT);

@@ -4,6 +4,7 @@ import {
   type CertificateSpec,
   certificateId,
   isSettled,
+  type NodeState,
   namesKey,
   type Status,
 } from "../core/certificate.ts";
@@ -15,13 +16,16 @@ import {
   acceptScript,
   claimOrderScript,
   dropOrderScript,
+  forgetScript,
   nextGenerationScript,
+  noteNodeScript,
   transitionScript,
 } from "./scripts.ts";
 
 export type { Transition } from "./record.ts";
 
-export type AcceptAction = "new" | "reorder" | "retry" | "updated" | "unchanged";
+/** `deploy`: its certificate is there, and only the deployment that has failed is tried again. */
+export type AcceptAction = "new" | "reorder" | "retry" | "deploy" | "updated" | "unchanged";
 
 export interface Accepted {
   id: string;
@@ -56,11 +60,9 @@ const SLICE = 500;
 /** The index of all certificates in Redis. */
 export class CertificateStore {
   readonly #redis: Redis;
-  readonly #deploys: boolean;
 
-  constructor(redis: Redis, options: { deploys: boolean } = { deploys: false }) {
+  constructor(redis: Redis) {
     this.#redis = redis;
-    this.#deploys = options.deploys;
   }
 
   /**
@@ -156,7 +158,7 @@ export class CertificateStore {
     change: Transition,
     now: number,
   ): Promise<TransitionResult> {
-    const settled = isSettled(change, this.#deploys);
+    const settled = isSettled(change);
     const event = change.event ? JSON.stringify({ at: rfc3339(now), ...change.event }) : "";
     const result = (await transitionScript.run(
       this.#redis,
@@ -179,6 +181,36 @@ export class CertificateStore {
       ],
     )) as string[];
     return { ok: result[0] === "ok", awaited: result[1] === "1", ended: result.slice(2) };
+  }
+
+  /** What nodes were seen to serve, in one round trip; of certificates that are there. */
+  async noteNodes(
+    seen: readonly { id: string; node: string; state: NodeState | undefined; event?: Transition["event"] }[],
+    now: number,
+  ): Promise<void> {
+    if (seen.length === 0) return;
+    const pipeline = noteNodeScript.pipeline(this.#redis);
+    for (const { id, node, state, event } of seen)
+      noteNodeScript.queue(
+        pipeline,
+        [keys.certificate(id), keys.events(id), keys.events("all")],
+        [
+          id,
+          node,
+          state === undefined ? "" : JSON.stringify(state),
+          event === undefined ? "" : JSON.stringify({ at: rfc3339(now), ...event }),
+        ],
+      );
+    await execAll(pipeline);
+  }
+
+  /** Takes it out of the index, unless it has been asked for again. */
+  async forget(id: string, generation: number): Promise<void> {
+    await forgetScript.run(
+      this.#redis,
+      [keys.certificate(id), keys.certificates, keys.status("removed"), keys.renewals, keys.events(id)],
+      [id, generation],
+    );
   }
 
   /** The order that stands for this generation: the given one, or the one that was recorded before. */
@@ -210,6 +242,7 @@ export class CertificateStore {
         status,
         ...(importId === undefined ? {} : { import: importId }),
         ...(orderUrl === undefined ? {} : { orderUrl }),
+        ...(record.nodes === undefined ? {} : { nodes: JSON.stringify(record.nodes) }),
       };
       const rest = changedFields(record);
       for (let i = 0; i < rest.length; i += 2)

@@ -1,40 +1,35 @@
-import { createHash } from "node:crypto";
-import { opendir, readdir, readFile, rename, rmdir, stat, unlink } from "node:fs/promises";
+import { opendir, rename } from "node:fs/promises";
 import { join } from "node:path";
-import type {
-  CertificateRecord,
-  CertificateSpec,
-  CertificateState,
-  IssuedLeaf,
-} from "../core/certificate.ts";
 import {
   createAtomic,
   isCode,
+  makeFolder,
+  onDisk,
   PUBLIC_FILE,
   SECRET_FILE,
   syncFolder,
   writeAtomic,
   writeStaged,
 } from "./atomic.ts";
+import { exists, json, readJson, readText, removeFolder } from "./disk.ts";
+import {
+  archiveName,
+  type CertificateFile,
+  fileStem,
+  leafNames,
+  type SetPaths,
+  type StoredBundle,
+  setPaths,
+} from "./layout.ts";
+import { nextIn, placeStaged, readPrevious, readSet } from "./placing.ts";
 
-/** Where a leaf comes from: with the spec, all that its renewal needs. */
-export interface Provenance {
-  ca: string;
-  directory: string;
-  orderUrl: string;
-}
-
-/** `certificate.json`: written when a certificate settles, and what the index is rebuilt from. */
-export interface CertificateFile extends CertificateState {
-  version: 1;
-  name: string;
-  spec: CertificateSpec;
-  generation: number;
-  acceptedAt: number;
-  importId?: string;
-  leaf?: IssuedLeaf;
-  provenance?: Provenance;
-}
+export {
+  type CertificateFile,
+  certificateFile,
+  fileStem,
+  type Provenance,
+  type StoredBundle,
+} from "./layout.ts";
 
 export interface PendingOrder {
   generation: number;
@@ -49,22 +44,19 @@ export interface IssuedFiles {
   file: CertificateFile;
 }
 
-/** NAME_MAX is 255 bytes, and a name may have 253: the longest lose their tail to a hash. */
-export function fileStem(id: string): string {
-  if (id.length <= 240) return id;
-  return `${id.slice(0, 200)}-${createHash("sha256").update(id).digest("hex").slice(0, 32)}`;
-}
-
 /**
  * The certificates on disk, in acme.sh's layout, one folder each. What is being obtained stands in its subfolder
  * `.next` (order, key, then the whole set), and moves out of it only when it is complete: `certificate.json` is
- * staged last and moved last, so that after a crash it tells whether the set is to be moved or thrown away.
+ * staged last and moved last, so that after a crash it tells whether the set is to be moved or thrown away. The set that
+ * it replaces is kept in the subfolder `previous`.
  */
 export class CertificateFiles {
   readonly root: string;
+  readonly #archive: string;
 
   constructor(home: string) {
     this.root = join(home, "certificates");
+    this.#archive = join(home, "archive");
   }
 
   folder(id: string): string {
@@ -72,21 +64,38 @@ export class CertificateFiles {
   }
 
   /** Paths as a deploy target or a person needs them. */
-  paths(id: string): { cert: string; key: string; ca: string; fullchain: string; json: string } {
-    const [folder, stem] = [this.folder(id), fileStem(id)];
-    return {
-      cert: join(folder, `${stem}.cer`),
-      key: join(folder, `${stem}.key`),
-      ca: join(folder, "ca.cer"),
-      fullchain: join(folder, "fullchain.cer"),
-      json: join(folder, "certificate.json"),
-    };
+  paths(id: string): SetPaths & { json: string } {
+    const folder = this.folder(id);
+    return { ...setPaths(folder, fileStem(id)), json: join(folder, "certificate.json") };
   }
 
   /** A set that a crash left complete in `.next` is moved into place first: its key may stand there already. */
   async read(id: string): Promise<CertificateFile | undefined> {
-    await this.#rollForward(this.folder(id), fileStem(id));
+    await placeStaged(this.folder(id), fileStem(id));
     return await readJson<CertificateFile>(this.paths(id).json);
+  }
+
+  /** The certificate with its key, as deployed; undefined where there is none, or its key is gone. */
+  async bundle(id: string): Promise<StoredBundle | undefined> {
+    const [folder, stem] = [this.folder(id), fileStem(id)];
+    const { json: path } = this.paths(id);
+    for (;;) {
+      await placeStaged(folder, stem);
+      const file = await readJson<CertificateFile>(path);
+      if (!file?.leaf) return undefined;
+      const set = await readSet(folder, stem);
+      // A new set may have been moved into place in the middle: what was read is then of both.
+      const after = await readJson<CertificateFile>(path);
+      const moving = await exists(join(this.#next(id), "certificate.json"));
+      if (moving || after?.leaf?.serial !== file.leaf.serial) continue;
+      return set && { id, names: leafNames(file, set.leafPem), serial: file.leaf.serial, ...set };
+    }
+  }
+
+  /** The certificate that the present one has replaced. */
+  async previousBundle(id: string): Promise<StoredBundle | undefined> {
+    await placeStaged(this.folder(id), fileStem(id));
+    return await readPrevious(this.folder(id), fileStem(id), id);
   }
 
   /** Every certificate on disk; a set that a crash left complete in `.next` is moved into place first. */
@@ -100,7 +109,7 @@ export class CertificateFiles {
     }
     for await (const entry of folders) {
       if (!entry.isDirectory()) continue;
-      await this.#rollForward(join(this.root, entry.name), entry.name);
+      await placeStaged(join(this.root, entry.name), entry.name);
       const file = await readJson<CertificateFile>(join(this.root, entry.name, "certificate.json"));
       if (file) yield file;
     }
@@ -148,87 +157,40 @@ export class CertificateFiles {
     ]);
     // Last, and as a whole: from here on the set is complete. Its rename makes the others' names durable too.
     await writeAtomic(join(next, "certificate.json"), json(issued.file), PUBLIC_FILE);
-    await this.finishCommit(id);
+    await placeStaged(this.folder(id), fileStem(id));
   }
 
   /** Moves a complete set into place that a process which died has left staged. */
   async finishCommit(id: string): Promise<void> {
-    await this.#rollForward(this.folder(id), fileStem(id));
+    await placeStaged(this.folder(id), fileStem(id));
   }
 
-  async #rollForward(folder: string, stem: string): Promise<void> {
-    const next = join(folder, ".next");
-    if (!(await exists(join(next, "certificate.json")))) return;
-    const moves: [string, string][] = [
-      ["key.pem", `${stem}.key`],
-      ["cert.pem", `${stem}.cer`],
-      ["ca.pem", "ca.cer"],
-      ["fullchain.pem", "fullchain.cer"],
-      ["certificate.json", "certificate.json"],
-    ];
-    for (const [from, to] of moves) await moveIfThere(join(next, from), join(folder, to));
-    await syncFolder(folder);
-    await removeFolder(next);
+  /**
+   * Moves a certificate's folder away, with all that is in it: to `archive/<stem>-<yyyymmddThhmmssZ>/`. Returns where;
+   * undefined when there was none. `at` in milliseconds since the epoch.
+   */
+  async archive(id: string, at: number): Promise<string | undefined> {
+    await placeStaged(this.folder(id), fileStem(id));
+    await makeFolder(this.#archive);
+    return await onDisk(this.#archive, async () => {
+      // Twice within a second is rare, and costs neither of them.
+      for (let turn = 1; ; turn++) {
+        const to = join(this.#archive, archiveName(id, at) + (turn === 1 ? "" : `-${turn}`));
+        try {
+          await rename(this.folder(id), to);
+        } catch (error) {
+          if (isCode(error, "ENOENT")) return undefined;
+          if (isCode(error, "ENOTEMPTY") || isCode(error, "EEXIST")) continue;
+          throw error;
+        }
+        await syncFolder(this.#archive);
+        await syncFolder(this.root);
+        return to;
+      }
+    });
   }
 
   #next(id: string): string {
-    return join(this.folder(id), ".next");
-  }
-}
-
-/** The part of a record that goes to disk. */
-export function certificateFile(record: CertificateRecord, provenance?: Provenance): CertificateFile {
-  const { id: _, orderUrl: __, ...rest } = record;
-  return {
-    version: 1,
-    name: record.spec.names[0] ?? "",
-    ...rest,
-    ...(provenance === undefined ? {} : { provenance }),
-  };
-}
-
-function json(value: unknown): string {
-  return `${JSON.stringify(value, undefined, 2)}\n`;
-}
-
-async function readText(path: string): Promise<string | undefined> {
-  try {
-    return await readFile(path, "utf8");
-  } catch (error) {
-    if (isCode(error, "ENOENT")) return undefined;
-    throw error;
-  }
-}
-
-/** A file that is no JSON was not written by us: it is left alone and counts as missing. */
-async function readJson<T>(path: string): Promise<T | undefined> {
-  const text = await readText(path);
-  if (text === undefined) return undefined;
-  try {
-    return JSON.parse(text) as T;
-  } catch {
-    return undefined;
-  }
-}
-
-async function exists(path: string): Promise<boolean> {
-  return (await stat(path).catch(() => undefined)) !== undefined;
-}
-
-/** A folder of plain files, which may be gone. */
-async function removeFolder(folder: string): Promise<void> {
-  try {
-    for (const name of await readdir(folder)) await unlink(join(folder, name));
-    await rmdir(folder);
-  } catch (error) {
-    if (!isCode(error, "ENOENT")) throw error;
-  }
-}
-
-async function moveIfThere(from: string, to: string): Promise<void> {
-  try {
-    await rename(from, to);
-  } catch (error) {
-    if (!isCode(error, "ENOENT")) throw error;
+    return nextIn(this.folder(id));
   }
 }

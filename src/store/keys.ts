@@ -75,10 +75,32 @@ export const keys = {
   failing: (account: string, name: string) => key("failing", account, name),
   /** Sorted set: validations asked for or failed, by time, of one account and name. */
   validations: (account: string, name: string) => key("validations", account, name),
+  /** String: who may do now what is done by one at a time. */
+  turn: (what: string) => key("turn", what),
+  /** Sorted set: who asks for that turn, by the first time or the last time. */
+  turnAsked: (what: string, order: "since" | "last") => key("turn", what, order),
+  /** Sorted set: nodes by the last sign of life of a process that deploys to them. */
+  nodesServed: key("nodes", "served"),
+  /** Hash: node → since when, and why, nothing can be deployed to it. */
+  nodeFaults: key("nodes", "faults"),
+  /** Hash: node → when it was last reloaded, milliseconds since the epoch. */
+  nodeReloads: key("nodes", "reloads"),
+  /** Hash: "port/node" → the certificate that was looked at last. */
+  watch: key("nodes", "watch"),
+  /** String: a person was told of that not long ago; expires. */
+  told: (what: string) => key("told", what),
   /** String: there while what the files hold has been put into this Redis. */
   restored: key("restored"),
+  /** The same for the files of one host, where several have a store in common. */
+  restoredBy: (node: string) => key("restored", node),
   /** String: lock of the process that restores. */
   restoring: key("restoring"),
+  /** String, encrypted: one entry of the store that several hosts have in common. */
+  vault: (name: string) => key("vault", name),
+  /** String, encrypted: what tells whether a host has the key that the store was written with. */
+  vaultCheck: key("vaultcheck"),
+  /** Sorted set: ids of the certificates that were archived, by when, for the files of the other hosts. */
+  archived: key("archived"),
   /** Hash: counters of what failed, for the metrics. */
   counters: key("counters"),
   /** String: what was answered to one Idempotency-Key (as a digest) of one API token; expires. */

@@ -3,6 +3,7 @@ import type {
   CertificateSpec,
   CertificateState,
   IssuedLeaf,
+  NodeState,
   Status,
 } from "../core/certificate.ts";
 import type { StoredError } from "../core/errors.ts";
@@ -14,6 +15,7 @@ export interface Transition extends Partial<Omit<CertificateState, "status">> {
   /** Stay as they are when left out. */
   account?: string;
   checkedAt?: number;
+  served?: string;
   /** Ends a pause; without it, what is paused or removed stays so. */
   resumes?: boolean;
   event?: { what: string; detail?: string };
@@ -35,6 +37,8 @@ export const FIELDS = [
   "leaf",
   "account",
   "checkedAt",
+  "nodes",
+  "served",
 ] as const;
 
 /** Field, value, …; an empty value clears the field. What a transition does not name of the state is cleared. */
@@ -48,6 +52,7 @@ export function changedFields(change: Transition): (string | number)[] {
     ...(change.leaf === undefined ? [] : ["leaf", JSON.stringify(change.leaf)]),
     ...(change.account === undefined ? [] : ["account", change.account]),
     ...(change.checkedAt === undefined ? [] : ["checkedAt", change.checkedAt]),
+    ...(change.served === undefined ? [] : ["served", change.served]),
   ];
 }
 
@@ -68,6 +73,8 @@ export function toRecord(id: string, row: (string | null)[]): CertificateRecord 
     leaf,
     account,
     checkedAt,
+    nodes,
+    served,
   ] = row;
   if (!spec || !status) return undefined;
   return {
@@ -86,5 +93,7 @@ export function toRecord(id: string, row: (string | null)[]): CertificateRecord 
     ...(leaf ? { leaf: JSON.parse(leaf) as IssuedLeaf } : {}),
     ...(account ? { account } : {}),
     ...(checkedAt ? { checkedAt: Number(checkedAt) } : {}),
+    ...(nodes ? { nodes: JSON.parse(nodes) as Record<string, NodeState> } : {}),
+    ...(served ? { served } : {}),
   };
 }

@@ -3,7 +3,7 @@ import { Script } from "./script.ts";
 /**
  * Takes one row of an import, or one single enqueue, into the index. Decides again what the row means, as another
  * import may have come between: new, reorder (other names, or another CA while it is on its way), retry (it stood still for a failure), updated (mail or
- * ports only), unchanged.
+ * ports only), deploy (its certificate is there, and only its deployment had failed), unchanged.
  *
  * KEYS: certificate, all certificates, prefix of the status sets, the import's open set (or "").
  * ARGV: id, names key, spec, import id (or ""), now (ms), force ("1": order again whatever the status), the account
@@ -22,19 +22,32 @@ local function await()
     redis.call('HSET', cert, 'openIn', (cur[6] and cur[6] ~= '' and cur[6] .. ',' or '') .. import)
   end
 end
-local moving = status and not (status == 'issued' or status == 'serving' or status == 'paused' or status == 'removed')
+local issued = cur[8] and cjson.decode(cur[8]).generation == tonumber(cur[5] or '0')
+local moving = status and not (issued or status == 'issued' or status == 'serving' or status == 'paused' or status == 'removed')
 local action
 if not status or status == 'removed' then action = 'new'
 elseif cur[1] ~= namesKey then action = 'reorder'
 elseif cur[2] ~= spec and moving and cjson.decode(cur[2]).ca ~= cjson.decode(spec).ca then action = 'reorder'
-elseif force == '1' or status == 'attention' or (status == 'waiting' and reason ~= 'limit') then action = 'retry'
+elseif force == '1' then action = 'retry'
+elseif status == 'attention' or (status == 'waiting' and reason ~= 'limit') then action = issued and 'deploy' or 'retry'
 elseif cur[2] ~= spec then action = 'updated'
 else action = 'unchanged' end
 local generation = tonumber(cur[5] or '0')
 if action == 'unchanged' or action == 'updated' then
   if action == 'updated' then redis.call('HSET', cert, 'spec', spec) end
-  if moving then await() end
-  return {action, generation, 0, ''}
+  if moving or status == 'deploying' then await() end
+  return {action, generation, cur[8] and 1 or 0, ''}
+end
+if action == 'deploy' then
+  redis.call('HSET', cert, 'spec', spec, 'status', 'deploying')
+  redis.call('HDEL', cert, 'reason', 'detail', 'until', 'error')
+  local nodes = cjson.decode(redis.call('HGET', cert, 'nodes') or '{}')
+  for _, state in pairs(nodes) do state.refused = nil end
+  redis.call('HSET', cert, 'nodes', cjson.encode(nodes))
+  redis.call('ZREM', statusPrefix .. status, id)
+  redis.call('ZADD', statusPrefix .. 'deploying', 0, id)
+  await()
+  return {action, generation, 1, ''}
 end
 if cur[7] and cur[7] ~= '' then redis.call('ZREM', cur[7], id .. '#' .. generation) end
 generation = generation + 1
@@ -65,7 +78,7 @@ export const transitionScript = new Script(
   `
 local cert, statusPrefix, events, stream, importPrefix = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local id, generation, settled, event = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
-local cur = redis.call('HMGET', cert, 'generation', 'status', 'openIn', 'room')
+local cur = redis.call('HMGET', cert, 'generation', 'status', 'openIn', 'room', 'leaf')
 if cur[1] ~= generation then return {'stale'} end
 local status = ARGV[5]
 -- What a person has stopped, or what is there, is not moved back by work that was still going on.
@@ -74,6 +87,9 @@ local moving = status == 'queued' or status == 'waiting' or status == 'checking'
 local stopped = cur[2] == 'paused' or cur[2] == 'removed'
 if stopped and status ~= 'paused' and status ~= 'removed' and ARGV[#ARGV] ~= 'resume' then return {'stale'} end
 if moving and (cur[2] == 'issued' or cur[2] == 'serving') then return {'stale'} end
+if moving and status ~= 'waiting' and cur[5] and cjson.decode(cur[5]).generation == tonumber(generation) then
+  return {'stale'}
+end
 -- Whoever needs no token any more frees the place in the waiting room.
 if not moving and cur[4] and cur[4] ~= '' then
   redis.call('ZREM', cur[4], id .. '#' .. generation)
@@ -144,5 +160,37 @@ export const nextGenerationScript = new Script(
 if redis.call('HGET', KEYS[1], 'generation') ~= ARGV[1] then return 0 end
 redis.call('HDEL', KEYS[1], 'orderUrl')
 return redis.call('HINCRBY', KEYS[1], 'generation', 1)
+`,
+);
+
+/**
+ * Notes what one node serves under a certificate's names, or that it is to be forgotten.
+ *
+ * KEYS: certificate, events, the stream of all events. ARGV: id, node, state (JSON, or ""), event (JSON, or "").
+ */
+export const noteNodeScript = new Script(
+  "note_node",
+  `
+if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
+local nodes = cjson.decode(redis.call('HGET', KEYS[1], 'nodes') or '{}')
+nodes[ARGV[2]] = ARGV[3] ~= '' and cjson.decode(ARGV[3]) or nil
+redis.call('HSET', KEYS[1], 'nodes', cjson.encode(nodes))
+if ARGV[4] ~= '' then
+  redis.call('LPUSH', KEYS[2], ARGV[4])
+  redis.call('LTRIM', KEYS[2], 0, 99)
+  redis.call('XADD', KEYS[3], 'MAXLEN', '~', 10000, '*', 'id', ARGV[1], 'event', ARGV[4])
+end
+return 1
+`,
+);
+
+/** Forgets a removed certificate. KEYS: certificate, all, removed, renewals, events. ARGV: id, generation. */
+export const forgetScript = new Script(
+  "forget",
+  `
+local cur = redis.call('HMGET', KEYS[1], 'generation', 'status')
+if cur[1] ~= ARGV[2] or cur[2] ~= 'removed' then return 0 end
+for i = 2, 4 do redis.call('ZREM', KEYS[i], ARGV[1]) end
+return redis.call('DEL', KEYS[1], KEYS[5])
 `,
 );

@@ -16,6 +16,11 @@ export interface SettlementDeps {
   clock: Clock;
 }
 
+export interface SettleOptions {
+  /** Its files say so already, as a new leaf was put into place with them. */
+  committed?: boolean;
+}
+
 /**
  * A certificate has come to rest: to disk, then to the index, then to whoever waits for it, as the index may be lost.
  * What waits for a limit stays out of the files. False when a newer generation has taken over.
@@ -24,11 +29,12 @@ export async function settle(
   deps: SettlementDeps,
   record: CertificateRecord,
   change: Transition,
+  { committed = false }: SettleOptions = {},
 ): Promise<boolean> {
   const { event: _, resumes: ______, ...state } = change;
   const { reason: __, detail: ___, until: ____, error: _____, ...kept } = record;
   const settled: CertificateRecord = { ...kept, ...state };
-  if (change.reason !== "limit" && change.leaf === undefined) {
+  if (change.reason !== "limit" && !committed) {
     const before = await deps.files.read(record.id);
     await deps.files.saveState(record.id, certificateFile(settled, before?.provenance));
   }

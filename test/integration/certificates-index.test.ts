@@ -79,13 +79,47 @@ describe("the imports that wait for a certificate", () => {
     expect(await store.get("a.example")).toMatchObject({ importId: "three" });
   });
 
-  it("settle at `serving` alone where certificates are deployed", async () => {
+  it("are awaited while they are deployed, and settle at `serving`", async () => {
     await imports.finishReading("one", NO_COUNTS);
-    const deploying = new CertificateStore(redis, { deploys: true });
-    const to = (status: Status) => deploying.transition("a.example", 1, { status }, NOW);
-    expect(await to("issued")).toMatchObject({ awaited: false, ended: [] });
+    const to = (status: Status) => store.transition("a.example", 1, { status }, NOW);
     expect(await to("deploying")).toMatchObject({ awaited: false, ended: [] });
     expect(await to("serving")).toMatchObject({ awaited: true, ended: ["one"] });
+  });
+});
+
+describe("a certificate whose deployment has failed", () => {
+  const leaf = { notBefore: NOW, notAfter: NOW + 1, issuer: "CA", serial: "0A", renewAt: NOW, generation: 1 };
+  const refused = { ok: false, refused: "0A", at: NOW, vipPort: 443 };
+
+  beforeEach(async () => {
+    await accept(makeSpec("d.example"));
+    await store.transition("d.example", 1, { status: "deploying", leaf }, NOW);
+    await store.noteNodes([{ id: "d.example", node: "lb1", state: refused }], NOW);
+    await store.transition("d.example", 1, { status: "attention", reason: "node" }, NOW);
+  });
+
+  it("is deployed again, and never ordered again, when it is asked for again", async () => {
+    expect(await accept(makeSpec("d.example"))).toMatchObject({ action: "deploy", generation: 1 });
+    const record = await store.get("d.example");
+    expect(record).toMatchObject({ status: "deploying", generation: 1, leaf });
+    // What was refused is tried again.
+    expect(record?.nodes).toEqual({ lb1: { ok: false, at: NOW, vipPort: 443 } });
+    expect(await store.page({ status: "attention", limit: 5 })).toEqual([]);
+  });
+
+  it("is ordered again for other names, and where it is forced", async () => {
+    expect(await accept(makeSpec(["d.example", "e.example"]))).toMatchObject({
+      action: "reorder",
+      generation: 2,
+    });
+    const forced = await store.accept([makeSpec(["d.example", "e.example"])], { now: NOW, force: true });
+    expect(forced).toMatchObject([{ action: "retry", generation: 3 }]);
+  });
+
+  it("is not moved back by work on its order that comes too late", async () => {
+    const late = await store.transition("d.example", 1, { status: "ordering" }, NOW);
+    expect(late.ok).toBe(false);
+    expect(await store.get("d.example")).toMatchObject({ status: "attention" });
   });
 });
 

@@ -1,18 +1,28 @@
 /** The certificates on disk: what a crash may leave, and who may read it. */
+import { execFileSync } from "node:child_process";
 import {
+  closeSync,
+  constants,
   existsSync,
+  linkSync,
   mkdirSync,
+  openSync,
   readdirSync,
   readFileSync,
   renameSync,
+  rmSync,
   statSync,
   writeFileSync,
+  writeSync,
 } from "node:fs";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { beforeEach, describe, expect, it } from "vitest";
-import { type CertificateRecord, certificateId } from "../../src/core/certificate.ts";
+import { type CertificateRecord, certificateId, namesKey } from "../../src/core/certificate.ts";
+import { generateKey } from "../../src/pki/keys.ts";
 import { type CertificateFile, CertificateFiles, certificateFile, fileStem } from "../../src/store/files.ts";
-import { tempDir } from "../support/temp.ts";
+import { makeTestCa } from "../support/chains.ts";
+import { makeSpec } from "../support/specs.ts";
+import { tempDir, waitUntil } from "../support/temp.ts";
 
 const NOW = Date.UTC(2026, 7, 28, 14, 0, 0);
 const NAME = "a.example";
@@ -275,5 +285,219 @@ describe("what is being obtained", () => {
       expect(inPlace(NAME)).toEqual(wholeSet("set"));
       expect(existsSync(next(NAME))).toBe(false);
     }
+  });
+});
+
+/** What stands in `previous/`, by the set that it is of. */
+function kept(name: string): Record<string, string> | undefined {
+  const folder = join(files.folder(certificateId(name)), "previous");
+  if (!existsSync(folder)) return undefined;
+  const read = (file: string): string => readFileSync(join(folder, file), "utf8");
+  const { serial } = JSON.parse(read("bundle.json")) as { serial: string };
+  const [cert, key] = [read(`${certificateId(name)}.cer`), read(`${certificateId(name)}.key`)];
+  return { cert, key, ca: read("ca.cer"), fullchain: read("fullchain.cer"), serial };
+}
+
+const bundleOf = (set: string, name = NAME) => ({
+  id: certificateId(name),
+  names: [name],
+  serial: set,
+  leafPem: `${set} leaf\n`,
+  issuersPem: `${set} ca\n`,
+  keyPem: `${set} key\n`,
+});
+
+/** The staged files, in the order in which they are moved. */
+function moves(): [from: string, to: string][] {
+  const { key, cert, ca, fullchain } = files.paths(NAME);
+  return [
+    [join(next(NAME), "key.pem"), key],
+    [join(next(NAME), "cert.pem"), cert],
+    [join(next(NAME), "ca.pem"), ca],
+    [join(next(NAME), "fullchain.pem"), fullchain],
+  ];
+}
+
+describe("a bundle", () => {
+  it("is the certificate with its key, as a deploy target takes it", async () => {
+    expect(await files.bundle(NAME)).toBeUndefined();
+    await issue(NAME, "first");
+    expect(await files.bundle(NAME)).toEqual(bundleOf("first"));
+    await issue("*.example.com", "wild");
+    expect(await files.bundle("_.example.com")).toEqual(bundleOf("wild", "*.example.com"));
+  });
+
+  it("is there once it was staged as a whole, and not before", async () => {
+    stage(NAME, "first", { complete: false });
+    expect(await files.bundle(NAME)).toBeUndefined();
+    stage(NAME, "first", { complete: true });
+    expect(await files.bundle(NAME)).toEqual(bundleOf("first"));
+  });
+
+  it("is none without its key, or where no certificate was ever issued", async () => {
+    await issue(NAME, "first");
+    rmSync(files.paths(NAME).key);
+    expect(await files.bundle(NAME)).toBeUndefined();
+    const { leaf: _, ...failed } = fileOf("b.example", "");
+    await files.saveState("b.example", failed);
+    expect(await files.bundle("b.example")).toBeUndefined();
+    expect(await files.previousBundle("b.example")).toBeUndefined();
+  });
+
+  it("names what the leaf is for, when other names were asked for since", async () => {
+    const ca = await makeTestCa();
+    try {
+      const keyPem = await generateKey("ec256");
+      const leafPem = ca.leaf(keyPem, ["DNS:b.example", `DNS:${NAME}`]);
+      const { leaf, ...rest } = fileOf(NAME, "0A1B2C3D");
+      if (!leaf) throw new Error("no leaf");
+      const set = namesKey([NAME, "b.example"]);
+      const file = { ...rest, spec: makeSpec([NAME, "new.example"]), leaf: { ...leaf, set } };
+      await files.pendingKey(NAME, async () => keyPem);
+      await files.commit(NAME, { leafPem, issuersPem: ca.intermediatePem, file });
+      expect((await files.bundle(NAME))?.names).toEqual([NAME, "b.example"]);
+      await issue(NAME, "next");
+      expect((await files.previousBundle(NAME))?.names).toEqual([NAME, "b.example"]);
+    } finally {
+      ca.stop();
+    }
+  });
+
+  it("is never of two certificates, when a new one comes while it is read", async () => {
+    await issue(NAME, "first");
+    const { key } = files.paths(NAME);
+    rmSync(key);
+    execFileSync("mkfifo", [key]);
+    const reading = files.bundle(NAME);
+    // There is a reader: it waits for the first key while the second certificate is put into place.
+    const pipe = await waitUntil(() => openSync(key, constants.O_WRONLY | constants.O_NONBLOCK));
+    await issue(NAME, "second");
+    writeSync(pipe, "first key\n");
+    closeSync(pipe);
+    expect(await reading).toEqual(bundleOf("second"));
+  });
+});
+
+describe("the certificate before", () => {
+  it("is not there for the first one", async () => {
+    await issue(NAME, "first");
+    expect(await files.previousBundle(NAME)).toBeUndefined();
+    expect(kept(NAME)).toBeUndefined();
+  });
+
+  it("is kept as a whole, the one right before, for this user alone", async () => {
+    await issue(NAME, "first");
+    await issue(NAME, "second");
+    expect(kept(NAME)).toEqual(wholeSet("first"));
+    expect(await files.previousBundle(NAME)).toEqual(bundleOf("first"));
+    await issue(NAME, "third");
+    expect(await files.previousBundle(NAME)).toEqual(bundleOf("second"));
+    expect(await files.bundle(NAME)).toEqual(bundleOf("third"));
+    const previous = join(files.folder(NAME), "previous");
+    expect(statSync(previous).mode & 0o777).toBe(0o700);
+    expect(statSync(join(previous, `${NAME}.key`)).mode & 0o777).toBe(0o600);
+    expect(readdirSync(files.folder(NAME)).filter((name) => name.startsWith("."))).toEqual([]);
+    expect((await all()).map(({ leaf }) => leaf?.serial)).toEqual(["third"]);
+  });
+
+  it("stays when the same certificate is put into place again", async () => {
+    await issue(NAME, "first");
+    await issue(NAME, "second");
+    await issue(NAME, "second");
+    expect(await files.previousBundle(NAME)).toEqual(bundleOf("first"));
+  });
+
+  it.each([0, 1, 2, 3, 4])("is the old one after a crash in which %d files had been moved", async (moved) => {
+    await issue(NAME, "first");
+    await issue(NAME, "old");
+    // As the process that died had done it: the old set kept first, then the moves.
+    const previous = join(files.folder(NAME), "previous");
+    const { cert, key, ca, fullchain } = files.paths(NAME);
+    rmSync(previous, { recursive: true });
+    mkdirSync(previous);
+    for (const path of [cert, key, ca, fullchain]) linkSync(path, join(previous, basename(path)));
+    writeFileSync(join(previous, "bundle.json"), JSON.stringify({ serial: "old", names: [NAME] }));
+    stage(NAME, "new", { complete: true });
+    for (const [from, to] of moves().slice(0, moved)) renameSync(from, to);
+    await files.finishCommit(NAME);
+    expect(inPlace(NAME)).toEqual(wholeSet("new"));
+    expect(kept(NAME)).toEqual(wholeSet("old"));
+  });
+
+  it.each(["nothing", "a part", "all but its name"])(
+    "is the old one after a crash with %s of it kept",
+    async (what) => {
+      await issue(NAME, "older");
+      await issue(NAME, "old");
+      stage(NAME, "new", { complete: true });
+      const making = join(files.folder(NAME), ".previous-0123456789abcdef");
+      if (what !== "nothing") {
+        mkdirSync(making);
+        linkSync(files.paths(NAME).cert, join(making, `${NAME}.cer`));
+      }
+      // Between the two renames the one before is under another name.
+      if (what === "all but its name") renameSync(join(files.folder(NAME), "previous"), `${making}-old`);
+      expect(await files.previousBundle(NAME)).toEqual(bundleOf("old"));
+      expect(inPlace(NAME)).toEqual(wholeSet("new"));
+      expect(kept(NAME)).toEqual(wholeSet("old"));
+    },
+  );
+
+  it.each([1, 2, 3, 4])("is never the new one, where %d files were moved and nothing kept", async (moved) => {
+    await issue(NAME, "older");
+    await issue(NAME, "old");
+    stage(NAME, "new", { complete: true });
+    for (const [from, to] of moves().slice(0, moved)) renameSync(from, to);
+    await files.finishCommit(NAME);
+    expect(inPlace(NAME)).toEqual(wholeSet("new"));
+    expect(kept(NAME)).toEqual(wholeSet("older"));
+  });
+
+  it("is the old one when two put the new one into place at once", async () => {
+    await issue(NAME, "0");
+    for (let i = 1; i <= 20; i++) {
+      await files.pendingKey(NAME, async () => `${i} key\n`);
+      const { keyPem: _, ...set } = bundleOf(`${i}`);
+      const issued = { ...set, file: fileOf(NAME, `${i}`) };
+      await Promise.allSettled([files.commit(NAME, issued), files.commit(NAME, issued)]);
+      await all();
+      expect(inPlace(NAME)).toEqual(wholeSet(`${i}`));
+      expect(kept(NAME)).toEqual(wholeSet(`${i - 1}`));
+    }
+  });
+});
+
+describe("the archive", () => {
+  const AT = Date.UTC(2026, 7, 28, 14, 5, 9);
+
+  it("takes a certificate away with all that is in its folder", async () => {
+    await issue(NAME, "first");
+    await issue(NAME, "second");
+    const where = await files.archive(NAME, AT);
+    expect(where).toBe(join(home, "archive", "a.example-20260828T140509Z"));
+    expect(readFileSync(join(where ?? "", "a.example.key"), "utf8")).toBe("second key\n");
+    expect(readFileSync(join(where ?? "", "previous", "a.example.key"), "utf8")).toBe("first key\n");
+    expect(statSync(join(home, "archive")).mode & 0o777).toBe(0o700);
+    expect([await files.read(NAME), await files.bundle(NAME), await all()]).toEqual([
+      undefined,
+      undefined,
+      [],
+    ]);
+  });
+
+  it("has nothing to take twice, and takes two of one second", async () => {
+    await issue(NAME, "first");
+    const first = await files.archive(NAME, AT);
+    expect(await files.archive(NAME, AT)).toBeUndefined();
+    await issue(NAME, "second");
+    const second = await files.archive(NAME, AT);
+    expect(second).not.toBe(first);
+    expect(readdirSync(join(home, "archive"))).toHaveLength(2);
+  });
+
+  it("takes what was staged as a whole", async () => {
+    stage(NAME, "first", { complete: true });
+    const where = await files.archive(NAME, AT);
+    expect(readFileSync(join(where ?? "", "a.example.cer"), "utf8")).toBe("first leaf\n");
   });
 });

@@ -62,6 +62,7 @@ function worker(around: (session: AcmeSession) => Partial<AcmeSession> = () => (
       keyAuthorization: (...args) => real.keyAuthorization(...args),
       finalize: (...args) => real.finalize(...args),
       certificate: (...args) => real.certificate(...args),
+      revoke: (...args) => real.revoke(...args),
       ...around(real),
     };
   };

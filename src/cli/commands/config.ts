@@ -1,6 +1,8 @@
 import type { Command } from "commander";
 import { type Config, loadConfig } from "../../config/load.ts";
+import type { NodeConfig } from "../../config/terminations.ts";
 import { humanDuration } from "../../core/duration.ts";
+import { hostOf, placesServed } from "../../deploy/places.ts";
 import { type CaLimits, CERTIFICATE_LIMITS } from "../../limits/table.ts";
 import { withoutPassword } from "../../store/redis.ts";
 import { LIMIT_WORDS } from "../limit-words.ts";
@@ -29,6 +31,7 @@ export function configCommand(program: Command, io: Io, exit: (code: number) => 
 
 /** What is in force, without a secret. */
 function describe(config: Config): [string, string][] {
+  const mine = placesServed(config.terminations, config);
   return [
     ["home", config.home],
     ["node", config.node],
@@ -70,7 +73,26 @@ function describe(config: Config): [string, string][] {
     ],
     ["mail", `${config.mail.notify}${config.mail.from ? `, from ${config.mail.from}` : ""}`],
     ["vip ports", config.vipPorts ? [...config.vipPorts].join(", ") : "any"],
+    ...[...config.terminations.values()]
+      .flat()
+      .map((place): [string, string] => [
+        `node ${place.name} of port ${place.vipPort}`,
+        nodeWords(place, mine.get(place.name)?.includes(place) === true),
+      ]),
+    [
+      "nodes are looked at again",
+      config.terminations.size > 0 ? `every certificate within ${humanDuration(config.watchEvery)}` : "never",
+    ],
+    ["orders are made", config.activeAddress ? `only where ${config.activeAddress} is local` : "here"],
   ];
+}
+
+function nodeWords(place: NodeConfig, mine: boolean): string {
+  const { address, port, target } = place;
+  const by = mine
+    ? "deployed to by this host"
+    : `deployed to where CERTHERD_NODE is ${hostOf(place) ?? place.name}`;
+  return `${target.kind}, looked at on ${address}:${port}, ${by}`;
 }
 
 function limitWords({ certificates, domains }: CaLimits): string {

@@ -5,7 +5,7 @@ export function upCommand(program: Command): void {
     .command("up")
     .summary("run everything in this process")
     .description(
-      "Issues, renews, answers challenges, sends mail and serves the HTTP API, until SIGTERM or Ctrl-C.",
+      "Issues, deploys, renews, answers challenges, sends mail and serves the HTTP API, until SIGTERM or Ctrl-C.",
     )
     .addHelpText(
       "after",
@@ -17,7 +17,7 @@ Examples:
     )
     .action(async () => {
       const { runProcess, stderrLog } = await import("../../runtime/process.ts");
-      await runProcess(["respond", "notify", "issue", "renew", "api"], ({ config }) => {
+      await runProcess(["respond", "notify", "deploy", "issue", "renew", "api"], ({ config }) => {
         stderrLog(
           `certherd is up on ${config.node}: ${config.cas.map((ca) => ca.name).join(", ")}; files in ${config.home}.`,
         );

@@ -46,7 +46,8 @@ terminations:
         port: 443
         target:
           haproxy: { socket: /run/haproxy/admin.sock, crtList: /etc/haproxy/certs.list, certDir: /etc/haproxy/certs }
-  "8443": { nodes: [{ name: lb1 }] }
+  "8443": { nodes: [{ name: lb1, address: 10.0.0.12, port: 443, target: { files: { folder: /srv/certs } } }] }
+watch: { every: 1d }
 maxImportBytes: 1000
 `;
 writeFileSync(join(dir, "root.pem"), "-----BEGIN CERTIFICATE-----\nMIIB\n-----END CERTIFICATE-----\n");
@@ -63,6 +64,7 @@ describe("the configuration file", () => {
       maxImportBytes: 1_000,
     });
     expect(config.vipPorts).toEqual(new Set([443, 8443]));
+    expect(config).toMatchObject({ activeAddress: "10.0.0.5", watchEvery: 24 * HOUR });
     expect(config.cas.map(({ name }) => name)).toEqual(["letsencrypt", "inhouse"]);
     expect(config.cas[1]).toMatchObject({
       directory: "https://ca.example/directory",

@@ -27,6 +27,7 @@ function stateOf(place: Place): { status: Status; reason?: Reason } {
 
 describe("isSettled", () => {
   const settled: readonly Place[] = [
+    "issued",
     "serving",
     "attention",
     "paused",
@@ -36,12 +37,8 @@ describe("isSettled", () => {
     "waiting for node",
   ];
 
-  it.each(PLACES)("%s, where nothing is deployed", (place) => {
-    expect(isSettled(stateOf(place), false)).toBe(settled.includes(place) || place === "issued");
-  });
-
-  it.each(PLACES)("%s, where certificates are deployed", (place) => {
-    expect(isSettled(stateOf(place), true)).toBe(settled.includes(place));
+  it.each(PLACES)("%s", (place) => {
+    expect(isSettled(stateOf(place))).toBe(settled.includes(place));
   });
 });
 

@@ -1,0 +1,46 @@
+import type { Command } from "commander";
+import { withRestoredHouse } from "../house.ts";
+import { type Io, note, print } from "../output.ts";
+import { type RemovalReport, removeAndWait } from "../removing.ts";
+import { findCertificate } from "./show.ts";
+
+/** Milliseconds for which nodes are waited for. */
+const PATIENCE = 60_000;
+
+export function removeCommand(program: Command, io: Io, exit: (code: number) => void): void {
+  program
+    .command("remove")
+    .summary("take one certificate out of everything: nodes, schedule and index")
+    .description(
+      "Nothing is ordered or renewed for it any more, its nodes stop serving it, and its files go to $CERTHERD_HOME/archive. A node that cannot be reached lets go of it as soon as it is back.",
+    )
+    .argument("<name>", "the certificate's first name")
+    .option("--revoke", "tell the CA, too, that it is not to be trusted any more")
+    .option("--json", "one JSON document on stdout")
+    .addHelpText(
+      "after",
+      "\nExamples:\n  certherd remove www.example.com\n  certherd remove www.example.com --revoke",
+    )
+    .action(async (name: string, options: { revoke?: boolean; json?: boolean }) => {
+      await withRestoredHouse(io, async (house) => {
+        const record = await findCertificate(house, name);
+        const report = await removeAndWait(house, record, { revoke: options.revoke === true, max: PATIENCE });
+        if (options.json) print(io, JSON.stringify(report));
+        else say(io, report);
+        exit(report.removed && report.owed.length === 0 ? 0 : 1);
+      });
+    });
+}
+
+function say(io: Io, { name, removed, revoked, owed }: RemovalReport): void {
+  if (!removed) {
+    note(io, `${name} was asked for again in between: it is not removed.`);
+    return;
+  }
+  print(io, `${name}: removed${revoked ? " and revoked" : ""}.`);
+  if (owed.length > 0)
+    note(
+      io,
+      `Still to be taken away from ${owed.join(", ")}, as soon as that can be reached (certherd doctor).`,
+    );
+}

@@ -1,0 +1,182 @@
+import type { NodeConfig } from "../config/terminations.ts";
+import { type CertificateRecord, isIssued, isObtained } from "../core/certificate.ts";
+import { type AppError, storedError } from "../core/errors.ts";
+import type { DeployJob } from "../queue/names.ts";
+import type { Transition } from "../store/certificates.ts";
+import { settle } from "../store/settlement.ts";
+import type { DeployDeps } from "./ports.ts";
+import { nextStep, type Owed, type Step, strays, whatNodesServe } from "./rollout.ts";
+
+type NodeJob = DeployJob & { node: string; priority: number };
+
+/** Certificates read and moved on in one go. */
+const CHUNK = 500;
+/** Milliseconds in which a process that deploys may be started again before its nodes are gone past. */
+const RESTARTING = 15_000;
+/** Files written at once. */
+const AT_ONCE = 16;
+
+/**
+ * Moves certificates on in their roll-out, from what is known of their nodes: the one place that decides where each
+ * goes next. Called when a leaf is there, when a node is done, when somebody tries again, and by the sweep; repeating it
+ * changes nothing.
+ */
+export class Rollouts {
+  readonly #deps: DeployDeps;
+
+  constructor(deps: DeployDeps) {
+    this.#deps = deps;
+  }
+
+  /** Whether certificates for that port are deployed at all. */
+  deploys(vipPort: number): boolean {
+    return this.#deps.terminations.has(vipPort);
+  }
+
+  async advance(records: readonly CertificateRecord[]): Promise<void> {
+    const unavailable = await this.#unavailable();
+    const steps = records
+      .filter(({ leaf, status }) => leaf && status !== "paused" && status !== "removed")
+      .map((record) => {
+        const nodes = this.#deps.terminations.get(record.spec.vipPort) ?? [];
+        return { record, nodes, step: nextStep(nodes, record, unavailable) };
+      });
+    // The jobs go first: a process that dies then leaves a status that the sweep finds, never a leaf without a job.
+    await this.#deps.producer.deploy(
+      steps.flatMap(({ record, nodes, step }) => this.#jobs(record, nodes, step)),
+    );
+    for (let from = 0; from < steps.length; from += AT_ONCE)
+      await Promise.all(
+        steps.slice(from, from + AT_ONCE).map(({ record, nodes, step }) => this.#settle(record, nodes, step)),
+      );
+  }
+
+  /** The same for all that are being deployed: a node has gone away, say. */
+  async advanceAll(): Promise<void> {
+    let chunk: CertificateRecord[] = [];
+    for await (const record of this.#deps.certificates.all("deploying")) {
+      if (chunk.push(record) < CHUNK) continue;
+      await this.advance(chunk);
+      chunk = [];
+    }
+    await this.advance(chunk);
+  }
+
+  /** A node did not serve it, or its target has refused it: the roll-out of this certificate ends there. */
+  async stop({ id }: CertificateRecord, error: AppError): Promise<void> {
+    const record = await this.#deps.certificates.get(id);
+    if (!record || !isOurs(record)) return;
+    const change: Transition = {
+      status: "attention",
+      reason: "node",
+      detail: `${error.message} ${whatNodesServe(record.nodes)}`.trim(),
+      error: storedError(error),
+      event: { what: "not served", detail: error.message },
+    };
+    if (!(await settle(this.#deps, record, change))) return;
+    this.#deps.tell(`Failed to deploy certificate for ${record.spec.names[0]}. (${error.message})`);
+  }
+
+  async #unavailable(): Promise<(node: string) => string | undefined> {
+    const { nodes, terminations, clock } = this.#deps;
+    const names = [...new Set([...terminations.values()].flat().map(({ name }) => name))];
+    const [served, faults] = await Promise.all([nodes.served(clock.now(), RESTARTING), nodes.faults(names)]);
+    return (node) =>
+      faults.get(node)?.detail ??
+      (served.has(node) ? undefined : `Nothing that deploys to ${node} runs now; start certherd there.`);
+  }
+
+  #jobs(record: CertificateRecord, nodes: readonly NodeConfig[], step: Step): NodeJob[] {
+    const { id, generation, spec, leaf } = record;
+    const { priority, vipPort } = spec;
+    const next = step.kind === "go" ? [step.node] : [];
+    const owed = step.kind === "go" || step.kind === "waiting" ? step.owed.map(({ node }) => node) : [];
+    const old = strays(record, nodes).filter(({ node, vipPort: port }) =>
+      this.#deps.terminations.get(port)?.some(({ name }) => name === node),
+    );
+    return [
+      ...[...owed, ...next].map((node) => ({
+        node,
+        priority,
+        id,
+        generation,
+        vipPort,
+        serial: leaf?.serial ?? "",
+      })),
+      ...old.map((stray) => ({ ...stray, priority, id, generation })),
+    ];
+  }
+
+  async #settle(record: CertificateRecord, nodes: readonly NodeConfig[], step: Step): Promise<void> {
+    // Its next leaf is on its way, which the status tells of.
+    if (!isOurs(record)) return;
+    if (nodes.length === 0) {
+      if (record.status === "deploying") await settle(this.#deps, record, { status: "issued" });
+      return;
+    }
+    switch (step.kind) {
+      case "stopped":
+        return;
+      case "served":
+        return await this.#serving(record);
+      case "waiting":
+        return await this.#waiting(record, step.owed);
+      case "go":
+        return await this.#deploying(record);
+    }
+  }
+
+  async #deploying(record: CertificateRecord): Promise<void> {
+    if (record.status === "deploying") return;
+    const { id, generation, leaf } = record;
+    // Of an earlier version, or from before there was a target.
+    const marked = leaf && leaf.generation !== generation ? { leaf: { ...leaf, generation } } : {};
+    await this.#deps.certificates.transition(
+      id,
+      generation,
+      { status: "deploying", ...marked, event: { what: "deploying" } },
+      this.#deps.clock.now(),
+    );
+  }
+
+  async #serving(record: CertificateRecord): Promise<void> {
+    const { served, leaf, spec } = record;
+    if (record.status === "serving" && served === leaf?.serial) return;
+    const first = served !== leaf?.serial;
+    const change: Transition = {
+      status: "serving",
+      attempts: 0,
+      event: { what: "serving", detail: `serial ${leaf?.serial} on every node` },
+      ...(leaf ? { served: leaf.serial } : {}),
+    };
+    // What was served before, and is again, is no news.
+    const deps = first
+      ? this.#deps
+      : { ...this.#deps, listener: { ...SILENT, importEnded: this.#importEnded } };
+    if ((await settle(deps, record, change)) && first)
+      this.#deps.tell(`Successfully issued and uploaded new cert ${spec.names[0]}, finished`);
+  }
+
+  async #waiting(record: CertificateRecord, owed: readonly Owed[]): Promise<void> {
+    if (record.status === "serving") return;
+    const detail = owed.map(({ node, why }) => `${node} waits for it: ${why}`).join(" ");
+    if (record.status === "waiting" && record.detail === detail) return;
+    const change: Transition = {
+      status: "waiting",
+      reason: "node",
+      detail,
+      event: { what: "waiting", detail },
+    };
+    await settle(this.#deps, record, change);
+  }
+
+  readonly #importEnded = (importId: string): Promise<void> => this.#deps.listener.importEnded(importId);
+}
+
+const SILENT = { settled: () => Promise.resolve() };
+
+/** Whether its status is about its deployment. */
+function isOurs(record: CertificateRecord): boolean {
+  const { status } = record;
+  return (isIssued(record) || isObtained(record)) && status !== "paused" && status !== "removed";
+}

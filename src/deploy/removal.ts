@@ -1,0 +1,62 @@
+import type { NodeConfig, Terminations } from "../config/terminations.ts";
+import type { CertificateRecord } from "../core/certificate.ts";
+import type { DeployDeps } from "./ports.ts";
+
+type RemovalDeps = Pick<DeployDeps, "certificates" | "files" | "clock" | "producer" | "terminations">;
+
+/** Where a certificate is, or may be on its way to. */
+export function placesOf(
+  { spec, nodes }: Pick<CertificateRecord, "spec" | "nodes">,
+  terminations: Terminations,
+): { node: string; vipPort: number }[] {
+  const places = new Map(
+    (terminations.get(spec.vipPort) ?? []).map(({ name }) => [name, spec.vipPort] as const),
+  );
+  for (const [node, { vipPort }] of Object.entries(nodes ?? {}))
+    if (terminations.get(vipPort)?.some(({ name }) => name === node)) places.set(node, vipPort);
+  return [...places].map(([node, vipPort]) => ({ node, vipPort }));
+}
+
+/**
+ * Begins to take a removed certificate away from its nodes, or ends it where it is on none. Each node is noted first, as
+ * the certificate is forgotten when the last one has let go of it.
+ */
+export async function beginRemoval(deps: RemovalDeps, record: CertificateRecord): Promise<void> {
+  const places = placesOf(record, deps.terminations);
+  const at = deps.clock.now();
+  const unseen = places.filter(({ node }) => record.nodes?.[node] === undefined);
+  await deps.certificates.noteNodes(
+    unseen.map(({ node, vipPort }) => ({ id: record.id, node, state: { ok: false, at, vipPort } })),
+    at,
+  );
+  // What is on nodes that are configured no more cannot be reached.
+  const lost = Object.keys(record.nodes ?? {}).filter((node) => !places.some((place) => place.node === node));
+  await deps.certificates.noteNodes(
+    lost.map((node) => ({ id: record.id, node, state: undefined })),
+    at,
+  );
+  const { id, generation, spec } = record;
+  await deps.producer.deploy(places.map((place) => ({ ...place, id, generation, priority: spec.priority })));
+  if (places.length === 0) await forgetIfGone(deps, id);
+}
+
+/** A node has let go of it. */
+export async function finishRemoval(
+  deps: RemovalDeps,
+  { id, nodes }: CertificateRecord,
+  { name, vipPort }: Pick<NodeConfig, "name" | "vipPort">,
+): Promise<void> {
+  const event = { what: "taken away", detail: `${name} serves it no more` };
+  // Under its other port it may be on the same node again.
+  const moved = nodes?.[name] !== undefined && nodes[name].vipPort !== vipPort;
+  if (!moved)
+    await deps.certificates.noteNodes([{ id, node: name, state: undefined, event }], deps.clock.now());
+  await forgetIfGone(deps, id);
+}
+
+async function forgetIfGone({ certificates, files, clock }: RemovalDeps, id: string): Promise<void> {
+  const record = await certificates.get(id);
+  if (record?.status !== "removed" || Object.keys(record.nodes ?? {}).length > 0) return;
+  await files.archive(id, clock.now());
+  await certificates.forget(id, record.generation);
+}
