@@ -139,7 +139,7 @@ it("a node that does not serve the new one gets the old one back, and the roll-o
     ]),
   );
   const name = before[0]?.name ?? "";
-  await house.run(["issue", "-d", name, "-d", `www.${name}`, "-h", String(stage.acmePort)]);
+  await house.run(["issue", "-d", name, "-d", `www.${name}`, "--acme-port", String(stage.acmePort)]);
   const after = (await list()).find((certificate) => certificate.name === name);
   expect(after).toMatchObject({ status: "attention", error: { code: "not_served" } });
   expect(after?.detail).toContain("canary serves");
