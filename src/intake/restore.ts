@@ -3,6 +3,7 @@ import {
   type CertificateRecord,
   type CertificateSpec,
   certificateId,
+  isIssued,
   isRetriable,
 } from "../core/certificate.ts";
 import type { Clock } from "../core/clock.ts";
@@ -12,7 +13,7 @@ import type { CertificateFile, CertificateFiles, PendingOrder } from "../store/f
 import type { AcceptedLine, ImportFiles, ImportHeader, ImportLine } from "../store/import-files.ts";
 import { type ImportCounts, type ImportStore, NO_COUNTS } from "../store/imports.ts";
 import type { Removals } from "../store/removals.ts";
-import type { Enqueuer } from "./enqueue.ts";
+import type { Deployments, Enqueuer } from "./enqueue.ts";
 import { restoreNewer } from "./newest.ts";
 
 const CHUNK = 1_000;
@@ -29,6 +30,9 @@ export interface RestoreDeps {
   removals: Removals;
   enqueuer: Enqueuer;
   producer: Producer;
+  rollouts: Deployments;
+  /** Goes on with taking a removed certificate away from its nodes. */
+  takeAway(record: CertificateRecord): Promise<void>;
   clock: Clock;
   defaultAccount: string;
   knownAccounts: readonly string[];
@@ -71,7 +75,7 @@ async function restoreMissing(deps: RestoreDeps, missing: readonly CertificateRe
   if (missing.length === 0) return 0;
   await deps.certificates.restore(missing);
   // What waited for a limit was never written down as settled; it is in the imports' journals.
-  const waiting = missing.filter(({ status }) => status === "waiting");
+  const waiting = missing.filter((record) => record.status === "waiting" && !isIssued(record));
   const admissions = waiting.map((record) => ({
     id: record.id,
     generation: record.generation,
@@ -87,7 +91,8 @@ async function restoreMissing(deps: RestoreDeps, missing: readonly CertificateRe
 /** A file of a failed attempt was written under the generation that failed; the next one is what is waited for. */
 function toRecord(file: CertificateFile): CertificateRecord {
   const { version: _, name, provenance, leaf, ...rest } = file;
-  const next = rest.status === "waiting" ? 1 : 0;
+  // What waits for its deployment has been ordered, and stays what it is.
+  const next = rest.status === "waiting" && leaf?.generation !== rest.generation ? 1 : 0;
   const from = provenance && leaf ? { ca: provenance.ca, issuedAt: leaf.notBefore + BACKDATED } : {};
   return {
     ...rest,
@@ -220,8 +225,17 @@ export async function adoptAbandonedImports(deps: RestoreDeps): Promise<string[]
   return ids;
 }
 
-/** Statuses in which a certificate has a job. */
-export const ON_ITS_WAY = ["queued", "checking", "ordering", "validating", "finalizing", "waiting"] as const;
+/** Statuses in which something is still to be done for a certificate. */
+export const ON_ITS_WAY = [
+  "queued",
+  "checking",
+  "ordering",
+  "validating",
+  "finalizing",
+  "waiting",
+  "deploying",
+  "removed",
+] as const;
 
 /**
  * Gives a job to every certificate that is on its way and has none, as after a process that died between the index
@@ -241,12 +255,17 @@ export async function ensureJobs(deps: RestoreDeps): Promise<number> {
   return added;
 }
 
-/** Gives a job to those of them that have none. Returns how many that were. */
+/** Gives a job to those of them that have none. Returns how many orders that were. */
 export async function addMissingJobs(
   deps: RestoreDeps,
   records: readonly CertificateRecord[],
 ): Promise<number> {
-  const jobs = records.map((record) => ({ ...record, account: accountOf(record, deps.defaultAccount) }));
+  for (const record of records) if (record.status === "removed") await deps.takeAway(record);
+  await deps.rollouts.advance(records.filter(isIssued));
+  const toOrder = records.filter(({ status }) => status !== "removed" && status !== "deploying");
+  const jobs = toOrder
+    .filter((record) => !isIssued(record))
+    .map((record) => ({ ...record, account: accountOf(record, deps.defaultAccount) }));
   const without = await deps.producer.withoutJob(jobs);
   const admissions = without.map(({ id, generation, account, spec, leaf, status, reason, until }) => ({
     id,

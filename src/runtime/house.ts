@@ -2,6 +2,7 @@ import type { Config } from "../config/load.ts";
 import { type Clock, systemClock } from "../core/clock.ts";
 import { Rollouts } from "../deploy/advance.ts";
 import type { DeployDeps } from "../deploy/ports.ts";
+import { beginRemoval } from "../deploy/removal.ts";
 import { Enqueuer } from "../intake/enqueue.ts";
 import type { RestoreDeps } from "../intake/restore.ts";
 import { LedgerRebuild } from "../limits/rebuild.ts";
@@ -124,6 +125,8 @@ export class House {
       removals,
       enqueuer,
       producer,
+      rollouts: this.rollouts,
+      takeAway: (record) => beginRemoval(this.deployDeps, record),
       clock,
       defaultAccount,
       knownAccounts: this.config.cas.map(({ name }) => name),
