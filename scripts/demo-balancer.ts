@@ -33,9 +33,7 @@ export async function startBalancer(kind: BalancerKind, httpPort: number): Promi
 /** The CA's requests come to HAProxy, which leads those for challenges to Certherd. */
 async function haproxy(httpPort: number): Promise<Balancer> {
   const acmePort = await freePort();
-  const { port, socket, crtList, certDir, stop } = await startHaproxy({
-    sections: front(httpPort, acmePort),
-  });
+  const { port, socket, crtList, certDir, stop } = await startHaproxy({ acmePort, httpPort });
   const target = { haproxy: { socket, crtList, certDir } };
   return {
     kind: "haproxy",
@@ -48,21 +46,6 @@ async function haproxy(httpPort: number): Promise<Balancer> {
     ],
     stop,
   };
-}
-
-/** What port 80 of a real one leads where. */
-function front(httpPort: number, acmePort: number): string[] {
-  return [
-    "frontend port-80",
-    "    mode http",
-    `    bind 127.0.0.1:${httpPort}`,
-    "    acl acme path_beg /.well-known/acme-challenge/",
-    "    http-request redirect scheme https code 301 unless acme",
-    "    use_backend certherd if acme",
-    "backend certherd",
-    "    mode http",
-    `    server certherd 127.0.0.1:${acmePort}`,
-  ];
 }
 
 /** stunnel speaks TLS alone: the CA's requests come to Certherd. */

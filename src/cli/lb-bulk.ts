@@ -1,4 +1,4 @@
-import { isObtained } from "../core/certificate.ts";
+import { isIssued, isObtained } from "../core/certificate.ts";
 import { openCsv, readRows } from "../intake/csv.ts";
 import { importRecords } from "../intake/documents.ts";
 import { importRows } from "../intake/import.ts";
@@ -6,7 +6,7 @@ import { RejectedFile, rejectedPath } from "../intake/rejected.ts";
 import type { House } from "../runtime/house.ts";
 import { importDeps } from "../runtime/imports.ts";
 import { NOBODY_RENEWS, someoneRenews } from "./house.ts";
-import { failure, success } from "./lb-words.ts";
+import { failure, notServed, success } from "./lb-words.ts";
 import { type Io, note, plain, print } from "./output.ts";
 import { waitForImport } from "./wait.ts";
 
@@ -41,7 +41,8 @@ async function printEach(house: House, io: Io, importId: string): Promise<number
     const name = record.spec.names[0] ?? "";
     const issued = isObtained(record);
     if (!issued) failed++;
-    print(io, issued ? success(name) : failure(name, record.detail ?? record.status));
+    const words = isIssued(record) ? notServed : failure;
+    print(io, issued ? success(name) : words(name, record.detail ?? record.status));
   }
   return failed;
 }

@@ -5,6 +5,10 @@ export function success(name: string): string {
   return `Successfully issued and uploaded new cert ${name}, finished`;
 }
 
+export function notServed(name: string, detail: string): string {
+  return `Issued certificate for ${name}, but it is not served. (${plain(detail)})`;
+}
+
 export function failure(name: string, detail: string): string {
   return `Failed to issue certificate for ${name}, check external access on port 80 and that DNS has been configured. (${plain(detail)})`;
 }

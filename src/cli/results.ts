@@ -8,7 +8,9 @@ const SHOWN = 50;
 
 /** How the certificates of an import stand now. */
 export interface Tally {
+  /** Those that are served by every node of theirs included. */
   issued: number;
+  serving: number;
   failed: number;
   /** Until somebody sets a record. They are none of ours to mend, and go on by themselves. */
   customers: number;
@@ -17,8 +19,9 @@ export interface Tally {
 }
 
 export async function tally(house: House, importId: string): Promise<Tally> {
-  const counts: Tally = { issued: 0, failed: 0, customers: 0, open: 0 };
+  const counts: Tally = { issued: 0, serving: 0, failed: 0, customers: 0, open: 0 };
   for await (const record of importRecords(house.imports, house.certificates, importId)) {
+    if (record?.status === "serving") counts.serving++;
     if (record && isObtained(record)) counts.issued++;
     else if (record?.status === "waiting" && record.reason === "customer") counts.customers++;
     else if (record && isSettled(record)) counts.failed++;
@@ -32,10 +35,11 @@ export async function printFailures(
   house: House,
   io: Io,
   importId: string,
-  { issued, failed, customers, open }: Tally,
+  { issued, serving, failed, customers, open }: Tally,
 ): Promise<void> {
   const parts = [
-    `${issued} issued`,
+    ...(serving > 0 ? [`${serving} serving`] : []),
+    ...(issued > serving || serving === 0 ? [`${issued - serving} issued`] : []),
     ...(failed > 0 || customers === 0 ? [`${failed} failed`] : []),
     ...(customers > 0 ? [`${customers} waiting for the customer`] : []),
     ...(open > 0 ? [`${open} still on their way`] : []),

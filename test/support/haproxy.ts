@@ -102,7 +102,8 @@ function configOf(
     "frontend http",
     `    bind 127.0.0.1:${httpPort}`,
     ...acme,
-    '    http-request return status 404 content-type text/plain string "nothing here"',
+    // HAProxy looks at these rules before it chooses a backend.
+    `    http-request return status 404 content-type text/plain string "nothing here"${acmePort === undefined ? "" : " unless acme"}`,
     ...(acmePort === undefined ? [] : ["backend certherd_acme", `    server certherd 127.0.0.1:${acmePort}`]),
     "",
   ].join("\n");

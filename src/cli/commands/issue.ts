@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { type CertificateRecord, isObtained } from "../../core/certificate.ts";
+import { type CertificateRecord, isIssued, isObtained } from "../../core/certificate.ts";
 import { certificateDocument } from "../../core/documents.ts";
 import { usageError } from "../../core/errors.ts";
 import type { RawRow } from "../../intake/csv.ts";
@@ -76,10 +76,14 @@ Examples:
           });
           const record = await house.certificates.get(result.id);
           if (options.json && record) print(io, JSON.stringify(certificateDocument(record)));
-          else if (result.status === "issued") {
+          else if (record && isObtained(record)) {
             const paths = house.certificateFiles.paths(result.id);
-            print(io, `Issued ${result.name}: ${paths.fullchain} and ${paths.key}`);
-          } else print(io, `${result.name} is not issued: ${plain(result.detail)}`);
+            const what = record.status === "serving" ? "Issued, and served by every node:" : "Issued";
+            print(io, `${what} ${result.name}: ${paths.fullchain} and ${paths.key}`);
+          } else {
+            const what = record && isIssued(record) ? "issued, but not served" : "not issued";
+            print(io, `${result.name} is ${what}: ${plain(result.detail)}`);
+          }
           if (!(await someoneRenews(house))) note(io, NOBODY_RENEWS);
           return result.exitCode;
         }),

@@ -56,7 +56,19 @@ function cells(record: CertificateRecord, doneBy: number | undefined): string[] 
   const why = [until ? `until ${rfc3339(until)}` : "", detail ?? ""].filter((part) => part !== "").join(": ");
   const forecast = doneBy === undefined || until ? "" : `done by ${rfc3339(doneBy)}`;
   const expires = leaf ? rfc3339(leaf.notAfter).slice(0, 10) : "–";
-  return [`${spec.names[0]}${more}`, status, expires, why || forecast || (leaf?.serial ?? "")];
+  return [
+    `${spec.names[0]}${more}`,
+    status,
+    expires,
+    why || forecast || (leaf ? leaf.serial + onNodes(record) : ""),
+  ];
+}
+
+/** ", on 2 of 3 nodes", where not all of them serve it as they should. */
+function onNodes({ nodes, leaf }: CertificateRecord): string {
+  const states = Object.values(nodes ?? {});
+  const good = states.filter(({ ok, serial }) => ok && serial === leaf?.serial).length;
+  return good === states.length ? "" : `, on ${good} of ${states.length} nodes`;
 }
 
 function line([name = "", status = "", expires = "", rest = ""]: readonly string[]): string {

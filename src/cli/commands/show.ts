@@ -68,6 +68,11 @@ function printDocument(house: House, io: Io, record: CertificateRecord, document
   ];
   for (const [label, value] of lines)
     if (value !== undefined) print(io, `${`${label}:`.padEnd(18)}${plain(value)}`);
+  if (document.nodes.length > 0) print(io, "\nNodes:");
+  for (const { node, serving, serial, seenAt, owed } of document.nodes) {
+    const what = serving ? "serves it" : serial ? `serves ${serial}` : "does not serve it";
+    print(io, `  ${node.padEnd(18)}${what}, seen ${seenAt}${owed ? `: ${plain(owed)}` : ""}`);
+  }
   if (document.events.length > 0) print(io, "\nHistory:");
   for (const { at, what, detail } of document.events)
     print(io, `  ${at}  ${what.padEnd(11)}${plain(detail ?? "")}`.trimEnd());
