@@ -97,7 +97,10 @@ class Client {
   #ask(socket: TLSSocket): void {
     this.#handshaken = true;
     const serial = socket.getPeerCertificate().serialNumber?.toUpperCase() ?? "";
-    if (!this.#may(serial)) return this.#end(socket, "wrong", `serial ${serial}`);
+    if (!this.#may(serial)) {
+      this.#end(socket, "wrong", `serial ${serial}`);
+      return;
+    }
     socket.once("data", (answer: Buffer) => {
       const status = /^HTTP\/1\.[01] (\d{3}) /.exec(answer.toString("latin1"))?.[1];
       if (status === undefined) return this.#fail(socket, "no HTTP answer");
@@ -114,9 +117,11 @@ class Client {
 
   #broken(socket: TLSSocket, { code, message, ...rest }: NodeJS.ErrnoException & { reason?: string }): void {
     const isAlert = /SSL alert number/.test(message);
-    if (isAlert && !this.#handshaken && this.#may("")) return this.#end(socket, "ok");
-    const when = this.#handshaken ? "after" : "in";
-    this.#fail(socket, `${rest.reason ?? code ?? message} ${when} the handshake`);
+    if (isAlert && !this.#handshaken && this.#may("")) this.#end(socket, "ok");
+    else {
+      const when = this.#handshaken ? "after" : "in";
+      this.#fail(socket, `${rest.reason ?? code ?? message} ${when} the handshake`);
+    }
   }
 
   #fail(socket: TLSSocket, reason: string): void {
