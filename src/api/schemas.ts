@@ -106,7 +106,15 @@ export const certificate = z.object({
   issuer: z.string().optional(),
   serial: z.string().optional(),
   renewAt: time.optional(),
-  nodes: z.array(z.object({ node: z.string(), serving: z.boolean(), serial: z.string().optional() })),
+  nodes: z.array(
+    z.object({
+      node: z.string(),
+      serving: z.boolean(),
+      serial: z.string().optional(),
+      seenAt: time.optional(),
+      owed: z.string().optional(),
+    }),
+  ),
 });
 
 export const certificateWithEvents = certificate.extend({

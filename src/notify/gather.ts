@@ -91,9 +91,15 @@ function isWorthTelling(kind: Report["kind"], totals: Totals): boolean {
   }
 }
 
-function issuedLine({ id, spec, leaf }: CertificateRecord): IssuedLine {
+function issuedLine({ id, spec, leaf, status }: CertificateRecord): IssuedLine {
   const name = spec.names[0] ?? id;
-  return { name, names: spec.names, ...(leaf && { notAfter: leaf.notAfter, serial: leaf.serial }) };
+  const served = status === "serving" ? { served: true } : {};
+  return {
+    name,
+    names: spec.names,
+    ...served,
+    ...(leaf && { notAfter: leaf.notAfter, serial: leaf.serial }),
+  };
 }
 
 function customerLine({ id, spec, detail }: CertificateRecord): CustomerLine {

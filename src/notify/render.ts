@@ -14,6 +14,8 @@ export interface IssuedLine {
   notAfter?: number;
   /** Upper-case hex. */
   serial?: string;
+  /** A handshake with each node has shown it. */
+  served?: boolean;
 }
 
 export interface FailedLine {
@@ -179,6 +181,7 @@ function issuedSection({ issued, totals }: Report): Section {
         ...(line.names.length > 1 ? [`for ${others}${more}`] : []),
         ...(line.notAfter === undefined ? [] : [`valid until ${rfc3339(line.notAfter)}`]),
         ...(line.serial === undefined ? [] : [`serial ${line.serial}`]),
+        ...(line.served ? ["served by every node"] : []),
       ],
     };
   });
