@@ -1,6 +1,6 @@
 import type { Redis } from "ioredis";
 import { keys } from "./keys.ts";
-import { NOW, Script } from "./script.ts";
+import { Script } from "./script.ts";
 
 /** Milliseconds after which a turn whose holder has died is free. */
 const HELD = 10_000;
@@ -11,20 +11,23 @@ const ASKING = 3_000;
  * One at a time over all processes, first come, first served: who asks is noted with the moment of the first time, and
  * gets the turn when it is free and nobody who still asks has come before.
  *
- * KEYS: turn, who asks by the first time, who asks by the last time. ARGV: now (ms, 0 for Redis's clock), who, held for
- * (ms), asking for (ms). Returns 1 when it is his.
+ * KEYS: turn, who asks by the first time, who asks by the last time. ARGV: who, held for (ms), asking for (ms).
+ * Returns 1 when it is his.
  */
 const takeScript = new Script(
   "take_turn",
-  `${NOW}
+  `
 local turn, since, last = KEYS[1], KEYS[2], KEYS[3]
-local who, held, asking = ARGV[2], ARGV[3], tonumber(ARGV[4])
+local who, held, asking = ARGV[1], ARGV[2], tonumber(ARGV[3])
+-- In microseconds, as two may ask within one millisecond.
+local clock = redis.call('TIME')
+local now = clock[1] * 1000000 + clock[2]
 local holder = redis.call('GET', turn)
 if holder == who then
   redis.call('PEXPIRE', turn, held)
   return 1
 end
-for _, gone in ipairs(redis.call('ZRANGEBYSCORE', last, '-inf', now - asking)) do
+for _, gone in ipairs(redis.call('ZRANGEBYSCORE', last, '-inf', now - asking * 1000)) do
   redis.call('ZREM', last, gone)
   redis.call('ZREM', since, gone)
 end
@@ -58,7 +61,7 @@ export class Turns {
     const result = await takeScript.run(
       this.#redis,
       [keys.turn(what), keys.turnAsked(what, "since"), keys.turnAsked(what, "last")],
-      [0, who, HELD, ASKING],
+      [who, HELD, ASKING],
     );
     return result === 1;
   }

@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { createServer, type Server } from "node:net";
+import { createServer, type Server, type Socket } from "node:net";
 import { createSecureContext, createServer as createTlsServer, type SecureContext } from "node:tls";
 import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
 import { generateKey } from "../../src/pki/keys.ts";
@@ -12,6 +12,7 @@ let contexts: Record<string, SecureContext>;
 let pair: { key: string; cert: string };
 let load: TlsLoad | undefined;
 const servers: Server[] = [];
+const sockets = new Set<Socket>();
 
 beforeAll(async () => {
   ca = await makeTestCa();
@@ -28,6 +29,7 @@ afterAll(() => ca.stop());
 
 afterEach(async () => {
   await load?.stop().catch(() => undefined);
+  for (const socket of sockets) socket.destroy();
   await Promise.all(servers.splice(0).map((server) => new Promise((resolve) => server.close(resolve))));
 });
 
@@ -47,6 +49,9 @@ async function server(choose: (name: string) => string, status = "200 OK"): Prom
 
 async function listen(listener: Server): Promise<number> {
   servers.push(listener);
+  listener.on("connection", (socket: Socket) => {
+    sockets.add(socket.on("error", () => undefined).on("close", () => sockets.delete(socket)));
+  });
   await once(listener.listen(await freePort(), "127.0.0.1"), "listening");
   return (listener.address() as { port: number }).port;
 }
@@ -108,12 +113,28 @@ it.each([
   ],
   [
     "answers without HTTP",
-    () => createTlsServer(pair, (socket) => void socket.end("hello")),
+    () =>
+      createTlsServer(
+        pair,
+        (socket) =>
+          void socket
+            .on("error", () => undefined)
+            .resume()
+            .end("hello"),
+      ),
     "no HTTP answer",
   ],
   [
     "ends the connection before an answer",
-    () => createTlsServer(pair, (socket) => void socket.end()),
+    () =>
+      createTlsServer(
+        pair,
+        (socket) =>
+          void socket
+            .on("error", () => undefined)
+            .resume()
+            .end(),
+      ),
     "closed before an answer",
   ],
 ])("notices a server that %s, and opens no fewer connections for it", async (_, make, reason) => {

@@ -60,9 +60,9 @@ function tick(): void {
 function open(): void {
   const { places } = settings;
   const turn = totals.opened++;
-  const name = names[turn % names.length] ?? "";
-  // Each name meets each place, also where there are as many of both.
-  const place = places[(turn + Math.floor(turn / names.length)) % places.length];
+  // One place after the other, and the next name once all of them have had this one.
+  const place = places[turn % places.length];
+  const name = names[Math.floor(turn / places.length) % names.length] ?? "";
   if (place) new Client(name, place).begin();
 }
 
