@@ -5,7 +5,7 @@ import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
 import { generateKey } from "../../src/pki/keys.ts";
 import { makeTestCa, type TestCa } from "../support/chains.ts";
 import { freePort, waitUntil } from "../support/temp.ts";
-import { startTlsLoad, type TlsLoad } from "../support/tls-load.ts";
+import { OWN, startTlsLoad, type TlsLoad } from "../support/tls-load.ts";
 
 let ca: TestCa;
 let contexts: Record<string, SecureContext>;
@@ -88,6 +88,17 @@ it("notices the certificate of another name, and one that is no longer allowed",
   expect(failed).toBe(0);
   expect(ok + wrong).toBe(opened);
   expect(examples[0]).toMatchObject({ name: "b.example", port, what: "serial 0B01" });
+});
+
+it("takes any certificate of that very name where that is allowed, and no other name's", async () => {
+  const port = await server((name) => (name === "b.example" ? "old" : "new"));
+  load = await startTlsLoad({ targets: [{ port }], allowed: { "a.example": [OWN] } });
+  await seen(load, "ok", 10);
+  expect((await load.totals()).wrong).toBe(0);
+  await load.allow({ "b.example": [OWN] });
+  await seen(load, "wrong", 1);
+  const { reasons, failed } = await load.stop();
+  expect({ reasons, failed }).toEqual({ reasons: { "serial 0A01": expect.any(Number) }, failed: 0 });
 });
 
 it("notices a port that is closed", async () => {

@@ -6,9 +6,12 @@ import type { LoadCommand, LoadReport } from "./tls-load-client.ts";
 
 const CLIENT = fileURLToPath(new URL("./tls-load-client.ts", import.meta.url));
 
+/** Allows any certificate that is for that name and no other, whatever its serial. */
+export const OWN = "own";
+
 /**
- * Which serials a name may be served with, upper-case hex as openssl prints it. "" stands for the server's refusal by
- * a TLS alert. Nothing else is ever right.
+ * Which serials a name may be served with, upper-case hex as openssl prints it, or OWN. "" stands for the server's
+ * refusal by a TLS alert. Nothing else is ever right.
  */
 export type Allowed = Readonly<Record<string, readonly string[]>>;
 

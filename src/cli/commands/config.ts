@@ -36,6 +36,7 @@ function describe(config: Config): [string, string][] {
     ["home", config.home],
     ["node", config.node],
     ["redis", config.redisUrl === undefined ? "private, under home" : withoutPassword(config.redisUrl)],
+    ["store key", config.storeKey === undefined ? "not set: certificates stay on this host" : "set"],
     ...config.cas.map(({ name, directory, email, eab }, index): [string, string] => [
       index === 0 ? `ca ${name} (default)` : `ca ${name}`,
       `${directory}${email ? `, contact ${email}` : ""}${eab ? ", with external account binding" : ""}`,

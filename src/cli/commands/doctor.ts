@@ -17,11 +17,17 @@ export function doctorCommand(program: Command, io: Io, exit: (code: number) => 
       const checks: Finding[] = [];
       for await (const finding of examine(loadConfig())) {
         checks.push(finding);
-        if (!options.json)
-          print(io, `${finding.ok ? "ok   " : "WRONG"}  ${finding.what.padEnd(22)} ${plain(finding.detail)}`);
+        if (!options.json) say(io, finding);
       }
       if (options.json) print(io, JSON.stringify({ ok: checks.every(({ ok }) => ok), checks }));
       const worst = Math.max(0, ...checks.map(({ ok, exitCode }) => (ok ? 0 : exitCode)));
       exit(worst);
     });
+}
+
+/** What is to be copied into a file stands on lines of its own. */
+function say(io: Io, { ok, what, detail }: Finding): void {
+  const [first = "", ...rest] = detail.split("\n");
+  print(io, `${ok ? "ok   " : "WRONG"}  ${what.padEnd(22)} ${plain(first)}`);
+  for (const line of rest) print(io, `       ${plain(line)}`);
 }

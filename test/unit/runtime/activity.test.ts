@@ -48,7 +48,7 @@ describe("the watch", () => {
     told.push(now);
     await hold;
   };
-  const after = (ms: number) => vi.advanceTimersByTimeAsync(ms);
+  const pass = (ms: number) => vi.advanceTimersByTimeAsync(ms);
 
   it("tells the present state first, before it resolves", async () => {
     watch = await watchActivity({ look, onChange });
@@ -58,21 +58,21 @@ describe("the watch", () => {
   it("tells each change once, every two seconds", async () => {
     watch = await watchActivity({ look, onChange });
     active = true;
-    await after(1_999);
+    await pass(1_999);
     expect(told).toEqual([false]);
-    await after(1);
+    await pass(1);
     expect(told).toEqual([false, true]);
-    await after(10_000);
+    await pass(10_000);
     expect(told).toEqual([false, true]);
     active = false;
-    await after(2_000);
+    await pass(2_000);
     expect(told).toEqual([false, true, false]);
   });
 
   it("is always active without an address, and not while the address is elsewhere", async () => {
     watch = await watchActivity({ onChange });
     const elsewhere = await watchActivity({ address: "192.0.2.1", onChange });
-    await after(10_000);
+    await pass(10_000);
     await elsewhere.close();
     expect(told).toEqual([true, false]);
   });
@@ -85,12 +85,12 @@ describe("the watch", () => {
     });
     for (const next of [true, false, true, false]) {
       active = next;
-      await after(10);
+      await pass(10);
     }
     expect(told).toEqual([false, true]);
     hold = undefined;
     release();
-    await after(0);
+    await pass(0);
     expect(told).toEqual([false, true, false]);
   });
 
@@ -102,10 +102,10 @@ describe("the watch", () => {
     });
     for (const next of [true, false, true]) {
       active = next;
-      await after(10);
+      await pass(10);
     }
     release();
-    await after(100);
+    await pass(100);
     expect(told).toEqual([false, true]);
   });
 
@@ -116,18 +116,18 @@ describe("the watch", () => {
       release = resolve;
     });
     active = true;
-    await after(10);
+    await pass(10);
     active = false;
-    await after(10);
+    await pass(10);
     let isClosed = false;
     const closing = watch.close().then(() => {
       isClosed = true;
     });
-    await after(100);
+    await pass(100);
     expect(isClosed).toBe(false);
     release();
     await closing;
-    await after(100);
+    await pass(100);
     expect(told).toEqual([false, true]);
   });
 
@@ -150,7 +150,7 @@ describe("the watch", () => {
       },
     });
     active = true;
-    await after(100);
+    await pass(100);
     expect(told).toEqual([false, true, true, true]);
     expect(errors).toEqual([new Error("not yet"), new Error("not yet")]);
   });
@@ -162,10 +162,10 @@ describe("the watch", () => {
     failing.mockImplementationOnce(() => {
       throw new Error("no interfaces");
     });
-    await after(10);
+    await pass(10);
     expect(onError).toHaveBeenCalledOnce();
     active = true;
-    await after(10);
+    await pass(10);
     expect(told).toEqual([false, true]);
   });
 });
