@@ -64,7 +64,8 @@ const TOOLS = {
     binaries: ["haproxy"],
     packages: ["haproxy"],
     how: "install",
-    probe: { args: ["-v"], prints: /HAProxy version/ },
+    // The older ones call themselves HA-Proxy.
+    probe: { args: ["-v"], prints: /HA-?Proxy version [23]\./ },
     hint: "haproxy (2.2 or newer) from your system's packages",
   },
   stunnel: {

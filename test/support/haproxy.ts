@@ -1,8 +1,10 @@
 /** The real HAProxy on loopback: TLS on one port with a crt-list and a default certificate, HTTP on another. */
 import { execFileSync } from "node:child_process";
+import { once } from "node:events";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
+import { connect as connectTls } from "node:tls";
 import { ensureTools } from "../../scripts/tools.ts";
 import { type ServerProcess, startProcess } from "./process.ts";
 import { freePort, tempDir } from "./temp.ts";
@@ -18,6 +20,10 @@ export interface HaproxyOptions {
   dir?: string;
   port?: number;
   httpPort?: number;
+  /** Further lines of `global`. */
+  global?: readonly string[];
+  /** Further words of the TLS port's `bind` line. */
+  bind?: string;
 }
 
 export interface Haproxy {
@@ -33,6 +39,8 @@ export interface Haproxy {
   command(text: string): Promise<string>;
   /** With what is on disk. */
   restart(): Promise<void>;
+  /** The serial in upper-case hex that a handshake under this name finds, whether or not its certificate fits. */
+  serial(name: string): Promise<string>;
   stop(): Promise<void>;
   kill9(): Promise<void>;
 }
@@ -73,6 +81,7 @@ export async function startHaproxy(options: HaproxyOptions = {}): Promise<Haprox
     async stop() {
       await running?.stop();
     },
+    serial: (name) => serialAt(port, name),
     kill9: async () => await running?.kill9(),
   };
 }
@@ -80,7 +89,7 @@ export async function startHaproxy(options: HaproxyOptions = {}): Promise<Haprox
 function configOf(
   dir: string,
   { socket, crtList }: { socket: string; crtList: string },
-  { port, httpPort, acmePort, bufsize, level = "admin" }: HaproxyOptions,
+  { port, httpPort, acmePort, bufsize, level = "admin", global = [], bind = "" }: HaproxyOptions,
 ): string {
   const acme =
     acmePort === undefined
@@ -91,13 +100,14 @@ function configOf(
     `    stats socket ${socket} mode 600 level ${level}`,
     "    nbthread 2",
     ...(bufsize === undefined ? [] : [`    tune.bufsize ${bufsize}`]),
+    ...global.map((line) => `    ${line}`),
     "defaults",
     "    mode http",
     "    timeout connect 5s",
     "    timeout client 10s",
     "    timeout server 10s",
     "frontend https",
-    `    bind 127.0.0.1:${port} ssl crt ${join(dir, "default.pem")} crt-list ${crtList}`,
+    `    bind 127.0.0.1:${port} ssl crt ${join(dir, "default.pem")} crt-list ${crtList} ${bind}`,
     '    http-request return status 200 content-type text/plain string "served by HAProxy"',
     "frontend http",
     `    bind 127.0.0.1:${httpPort}`,
@@ -119,6 +129,16 @@ function makeDefault(openssl: string, dir: string): void {
   writeFileSync(pem ?? "", readFileSync(cert ?? "", "utf8") + readFileSync(key ?? "", "utf8"), {
     mode: 0o600,
   });
+}
+
+async function serialAt(port: number, name: string): Promise<string> {
+  const client = connectTls({ host: "127.0.0.1", port, servername: name, rejectUnauthorized: false });
+  try {
+    await once(client, "secureConnect");
+    return client.getPeerCertificate().serialNumber;
+  } finally {
+    client.destroy();
+  }
 }
 
 function ask(socket: string, text: string): Promise<string> {

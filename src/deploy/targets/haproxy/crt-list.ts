@@ -1,69 +1,90 @@
-import { stat } from "node:fs/promises";
-import { readText } from "../../../store/disk.ts";
+import { readFile, stat } from "node:fs/promises";
+import { dirname } from "node:path";
+import { isCode, onDisk, syncFolder } from "../../../store/atomic.ts";
+import { misconfigured } from "../owner.ts";
+import { crtListLine } from "./commands.ts";
 import { replaceFile } from "./replace.ts";
 
+/** What is in the file, and by what it is seen that nobody else has changed it since. */
+interface Read {
+  version: string;
+  text: string;
+  files: Set<string>;
+}
+
 /**
- * A crt-list on disk (https://docs.haproxy.org/2.6/configuration.html#crt-list): a line for each certificate, its file
- * first. Read again only when somebody else has changed it, and written as a whole, once for a batch, as HAProxy may
- * read it at any moment. What is not ours stays as it is.
+ * The crt-list on disk, which HAProxy reads when it starts. Lines of others, comments and their order are left as they
+ * are. It is parsed once, and again only when somebody else has changed it. As HAProxy would not start with a line torn
+ * in two, it is never appended to but replaced as a whole, once for a batch.
  */
-export class CrtListFile {
+export class CrtList {
   readonly #path: string;
-  #seen = "";
-  #lines: string[] = [];
-  #files = new Set<string>();
+  #read: Read | undefined;
 
   constructor(path: string) {
     this.#path = path;
   }
 
-  async has(file: string): Promise<boolean> {
-    await this.#read();
-    return this.#files.has(file);
+  /** The certificate files that it names. Throws `node_misconfigured` where there is no such file. */
+  async files(): Promise<ReadonlySet<string>> {
+    return (await this.#current()).files;
   }
 
-  /** Adds a line for each file that has none. `options`: as they stand in brackets. */
+  /** Adds a line at the end for each file that has none yet. */
   async add(files: readonly string[], options: string | undefined): Promise<void> {
-    await this.#read();
-    const missing = files.filter((file) => !this.#files.has(file));
+    const { text, files: present } = await this.#current();
+    const missing = files.filter((file) => !present.has(file));
     if (missing.length === 0) return;
-    const lines = missing.map((file) => (options === undefined ? file : `${file} [${options}]`));
-    await this.#write([...this.#lines, ...lines]);
+    const start = text === "" || text.endsWith("\n") ? text : `${text}\n`;
+    const added = missing.map((file) => `${crtListLine(file, options)}\n`);
+    await this.#replace(start + added.join(""), new Set([...present, ...missing]));
   }
 
-  async remove(files: readonly string[]): Promise<void> {
-    await this.#read();
-    const gone = new Set(files.filter((file) => this.#files.has(file)));
+  /** Takes every line of these files away. */
+  async drop(files: readonly string[]): Promise<void> {
+    const { text, files: present } = await this.#current();
+    const gone = new Set(files.filter((file) => present.has(file)));
     if (gone.size === 0) return;
-    await this.#write(this.#lines.filter((line) => !gone.has(fileOf(line))));
+    const kept = text.split("\n").filter((line) => !gone.has(fileOf(line) ?? ""));
+    await this.#replace(kept.join("\n"), new Set([...present].filter((file) => !gone.has(file))));
   }
 
-  async #read(): Promise<void> {
-    const now = await stamp(this.#path);
-    if (now === this.#seen) return;
-    const text = (await readText(this.#path)) ?? "";
-    this.#keep(text === "" ? [] : text.replace(/\n$/, "").split("\n"));
-    this.#seen = now;
+  async #current(): Promise<Read> {
+    const version = await this.#version();
+    if (this.#read?.version !== version) {
+      const text = await onDisk(this.#path, () => readFile(this.#path, "utf8"));
+      this.#read = { version, text, files: filesOf(text) };
+    }
+    return this.#read;
   }
 
-  async #write(lines: string[]): Promise<void> {
-    await replaceFile(this.#path, lines.map((line) => `${line}\n`).join(""), 0o644);
-    this.#keep(lines);
-    this.#seen = await stamp(this.#path);
+  async #replace(text: string, files: Set<string>): Promise<void> {
+    this.#read = undefined;
+    await replaceFile(this.#path, text);
+    await onDisk(this.#path, () => syncFolder(dirname(this.#path)));
+    this.#read = { version: await this.#version(), text, files };
   }
 
-  #keep(lines: string[]): void {
-    this.#lines = lines;
-    this.#files = new Set(lines.map(fileOf).filter((file) => file !== "" && !file.startsWith("#")));
+  /** A new file has another inode, and one that was written to another time. */
+  async #version(): Promise<string> {
+    try {
+      const { mtimeNs, size, ino } = await stat(this.#path, { bigint: true });
+      return `${mtimeNs}:${size}:${ino}`;
+    } catch (error) {
+      if (!isCode(error, "ENOENT")) throw misconfigured(`The crt-list ${this.#path} cannot be read.`, error);
+      throw misconfigured(
+        `The crt-list ${this.#path} is not on disk, and HAProxy would not start again without it. Put it back, or make an empty one.`,
+        error,
+      );
+    }
   }
 }
 
-function fileOf(line: string): string {
-  return line.trim().split(/[\s[]/)[0] ?? "";
+/** The certificate file that a line names. */
+export function fileOf(line: string): string | undefined {
+  return /^\s*([^\s#][^\s[]*)/.exec(line)?.[1];
 }
 
-/** Changes whenever somebody writes the file, or puts another one in its place. */
-async function stamp(path: string): Promise<string> {
-  const found = await stat(path, { bigint: true }).catch(() => undefined);
-  return found === undefined ? "none" : `${found.ino} ${found.size} ${found.mtimeNs}`;
+function filesOf(text: string): Set<string> {
+  return new Set(text.split("\n").flatMap((line) => fileOf(line) ?? []));
 }

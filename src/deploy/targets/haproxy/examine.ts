@@ -1,63 +1,85 @@
 import { access, constants, stat } from "node:fs/promises";
+import { dirname } from "node:path";
 import type { HaproxyTarget } from "../../../config/terminations.ts";
 import type { Examined } from "../../target.ts";
 import { examined } from "../examined.ts";
-import { notInUse, Runtime } from "./runtime.ts";
+import { misconfigured } from "../owner.ts";
+import { busyWith, RuntimeCommands } from "./commands.ts";
+import { RuntimeConnection } from "./connection.ts";
+import { CrtList } from "./crt-list.ts";
+import { checkInUse, checkLevel } from "./runtime.ts";
 
-/** Bytes of a certificate of 100 names with a chain of two and an RSA key of 4,096 bits. */
-const LARGE = 14_000;
+/** Holds a key of 4096 bits with its chain and a hundred names. */
+const ENOUGH = 16_384;
 
-/** Looks at the socket and what may be done over it, the crt-list, the buffer and the folder. */
+/** Looks at the socket and what it tells, and at the files. Whether disk and memory agree would take too long. */
 export async function* examineHaproxy(config: HaproxyTarget): AsyncGenerator<Examined> {
-  yield await examined("folder", () => checkFolder(config.certDir));
-  let runtime: Runtime | undefined;
-  yield await examined("socket", async () => {
-    runtime = await Runtime.open(config.socket, config.timeout);
-    const { version, pid, uptime } = await runtime.info();
-    return `HAProxy ${version}, process ${pid}, has been up for ${uptime.trim()}.`;
+  let connection: RuntimeConnection | undefined;
+  yield await examined("haproxy socket", async () => {
+    connection = await RuntimeConnection.open(config);
+    const { version, pid, uptime } = await new RuntimeCommands(connection).info();
+    return `HAProxy ${version}, process ${pid}, up for ${uptime} s, answers on ${config.socket}`;
   });
-  if (!runtime) return;
-  const open: Runtime = runtime;
   try {
-    yield await examined("level", () => checkLevel(open, config.socket));
-    yield await examined("crt-list", async () => {
-      const known = await open.crtLists();
-      if (!known.includes(config.crtList)) throw notInUse(config.crtList, known);
-      return `${config.crtList} is in use.`;
-    });
-    yield await examined("buffer", async () => {
-      const bytes = await open.buffer();
-      if (bytes < LARGE)
-        throw new Error(
-          `tune.bufsize is ${bytes}: certificates with many names do not fit; set it to 16384 or more.`,
-        );
-      return `Takes certificates of less than ${bytes} bytes (tune.bufsize).`;
-    });
-    yield await examined("transaction", async () => {
-      const file = await open.transaction();
-      return file === undefined
-        ? "None is open."
-        : `One is open about ${file}; it is aborted before the next change if it is one of Certherd's.`;
-    });
+    if (connection !== undefined) yield* examineRuntime(new RuntimeCommands(connection), config);
   } finally {
-    open.close();
+    connection?.close();
   }
+  yield await examined("haproxy crt-list file", async () => {
+    const { size } = await new CrtList(config.crtList).files();
+    await writable(dirname(config.crtList));
+    return `${config.crtList} names ${size} certificates, and can be replaced`;
+  });
+  yield await examined("haproxy folder", () => folder(config.certDir));
 }
 
-async function checkLevel(runtime: Runtime, socket: string): Promise<string> {
-  const level = await runtime.level();
-  if (level !== "admin")
-    throw new Error(
-      `It has the level "${level}", and certificates take "admin": write "stats socket ${socket} mode 600 level admin" in the global section.`,
+async function* examineRuntime(
+  commands: RuntimeCommands,
+  { socket, crtList, certDir }: HaproxyTarget,
+): AsyncGenerator<Examined> {
+  const level = await examined("haproxy level", async () => {
+    await checkLevel(commands, socket);
+    return "admin";
+  });
+  yield level;
+  if (!level.ok) return;
+  yield await examined("haproxy crt-list", async () => {
+    await checkInUse(commands, crtList);
+    return `HAProxy uses ${crtList}`;
+  });
+  yield await examined("haproxy tune.bufsize", async () => {
+    const size = await commands.bufferSize();
+    if (size >= ENOUGH) return `${size} bytes for a certificate with key and chain`;
+    throw misconfigured(
+      `A certificate with key and chain has to fit ${size} bytes, which is too little for some. Set "tune.bufsize ${ENOUGH}" or more in HAProxy's global section.`,
     );
-  return "It has the level admin.";
+  });
+  yield await examined("haproxy transaction", async () => {
+    const file = await commands.transaction();
+    if (file === undefined) return "none is open";
+    if (dirname(file) !== certDir) throw busyWith(file);
+    return `one is open for ${file}; the next batch ends it`;
+  });
 }
 
-async function checkFolder(folder: string): Promise<string> {
-  const found = await stat(folder).catch(() => undefined);
-  if (found === undefined) return `${folder} is not there yet, and will be made.`;
-  await access(folder, constants.W_OK);
-  if ((found.mode & 0o007) !== 0)
-    throw new Error(`${folder} holds private keys and is open to everybody: chmod 700 ${folder}`);
-  return `${folder} can be written.`;
+/** One that is not there is made with the first certificate. */
+async function folder(path: string): Promise<string> {
+  const stats = await stat(path).catch(() => undefined);
+  if (stats === undefined) {
+    await writable(dirname(path));
+    return `${path} will be made`;
+  }
+  await writable(path);
+  const mode = (stats.mode & 0o777).toString(8).padStart(4, "0");
+  if ((stats.mode & 0o002) === 0) return `${path} can be written to, mode ${mode}`;
+  throw misconfigured(`Anybody may replace the keys in ${path}, of mode ${mode}. Use: chmod 0700 ${path}`);
+}
+
+async function writable(path: string): Promise<void> {
+  await access(path, constants.W_OK | constants.X_OK).catch((error: unknown) => {
+    throw misconfigured(
+      `${path} cannot be written to by this user. Give it to the user of the role "deploy".`,
+      error,
+    );
+  });
 }

@@ -1,155 +1,113 @@
+import { dirname } from "node:path";
+import type { HaproxyTarget } from "../../../config/terminations.ts";
 import { AppError } from "../../../core/errors.ts";
+import type { Bundle } from "../../target.ts";
 import { misconfigured } from "../owner.ts";
-import { RuntimeConnection, wireForm } from "./connection.ts";
+import { fingerprintOf, pemOf } from "./certificate.ts";
+import { busyWith, type RuntimeCommands } from "./commands.ts";
 
-/** What HAProxy has in memory under a file's name. `used`: some `bind` line serves it. */
-export type Loaded =
-  | { kind: "unknown" }
-  | { kind: "empty" }
-  | { kind: "loaded"; serial: string; used: boolean };
+/** Throws `node_misconfigured` unless this is a socket through which certificates can be changed. */
+export async function checkLevel(commands: RuntimeCommands, socket: string): Promise<void> {
+  const level = await commands.level();
+  if (level === "admin") return;
+  throw misconfigured(
+    `HAProxy's socket ${socket} is of level ${level}, and certificates need admin. Write "level admin" on its "stats socket" line in HAProxy's configuration, and restart it.`,
+  );
+}
 
-/** `tune.bufsize` where it cannot be found out (https://docs.haproxy.org/2.6/configuration.html#tune.bufsize). */
-const BUFFER = 16_384;
+/** Throws `node_misconfigured` unless HAProxy uses this crt-list, by this very name. */
+export async function checkInUse(commands: RuntimeCommands, crtList: string): Promise<void> {
+  const inUse = await commands.crtLists();
+  if (inUse.includes(crtList)) return;
+  const are = inUse.length === 0 ? "it uses none" : `those in use are: ${inUse.join(", ")}`;
+  throw misconfigured(
+    `HAProxy does not use the crt-list ${crtList} (${are}). Write "crt-list ${crtList}" on a bind line and restart it, or correct "crtList" of this node.`,
+  );
+}
 
 /**
- * The commands about certificates (HAProxy 2.2 and newer), each with the words by which it is known to have worked:
- * whatever else is answered counts as a failure, as HAProxy has no codes for them.
+ * Ends a transaction that a crash of ours has left open. HAProxy has one for all its clients: throws `node_busy` when
+ * it is about a file that is not ours.
  */
+export async function endOwnTransaction(commands: RuntimeCommands, certDir: string): Promise<void> {
+  const file = await commands.transaction();
+  if (file === undefined) return;
+  if (dirname(file) !== certDir) throw busyWith(file);
+  await commands.abort(file);
+}
+
+/** What HAProxy has in memory, for one batch. */
 export class Runtime {
-  readonly #connection: RuntimeConnection;
+  readonly #commands: RuntimeCommands;
+  readonly #config: HaproxyTarget;
+  readonly #onDisk: ReadonlySet<string>;
+  #listed: Promise<Set<string>> | undefined;
 
-  private constructor(connection: RuntimeConnection) {
-    this.#connection = connection;
+  /** `onDisk` has the files that the crt-list on disk names. */
+  constructor(commands: RuntimeCommands, config: HaproxyTarget, onDisk: ReadonlySet<string>) {
+    this.#commands = commands;
+    this.#config = config;
+    this.#onDisk = onDisk;
   }
 
-  static async open(socket: string, timeout: number): Promise<Runtime> {
-    return new Runtime(await RuntimeConnection.open(socket, timeout));
+  /** Has a certificate served, new or renewed; nothing is sent where it is already. Throws what HAProxy refuses. */
+  async put(bundle: Bundle, file: string): Promise<void> {
+    const stored = await this.#commands.stored(file);
+    // An empty one is what a crash has left, and counts as not there.
+    if (stored?.fingerprint === undefined) {
+      if (stored === undefined) await this.#commands.create(file);
+      await this.#orDelete(file, async () => {
+        await this.#change(file, pemOf(bundle));
+        await this.#add(file);
+      });
+      return;
+    }
+    if (stored.fingerprint !== fingerprintOf(bundle)) await this.#change(file, pemOf(bundle));
+    if (!stored.used || !(await this.#isListed(file))) await this.#add(file);
   }
 
-  close(): void {
-    this.#connection.close();
+  /** Whether nothing in HAProxy uses the file any more. */
+  async remove(file: string): Promise<boolean> {
+    await this.#commands.takeOut(this.#config.crtList, file);
+    return await this.#commands.delete(file);
   }
 
-  async info(): Promise<{ version: string; pid: number; uptime: string }> {
-    const text = await this.#connection.command("show info");
-    const field = (name: string): string => new RegExp(`^${name}: (.*)$`, "m").exec(text)?.[1] ?? "";
-    return { version: field("Version"), pid: Number(field("Pid")), uptime: field("Uptime") };
-  }
-
-  /** `admin` is what certificates take. */
-  async level(): Promise<string> {
-    return await this.#connection.command("show cli level");
-  }
-
-  async crtLists(): Promise<string[]> {
-    const text = await this.#connection.command("show ssl crt-list");
-    return text.split("\n").filter((line) => line.startsWith("/"));
-  }
-
-  /** Files in one crt-list as it is in memory; as long as the list is. */
-  async listed(crtList: string): Promise<Set<string>> {
-    const text = await this.#connection.command(`show ssl crt-list ${crtList}`);
-    const files = text.split("\n").map((line) => line.replaceAll("\0", "").split(/[ :[]/)[0] ?? "");
-    return new Set(files.filter((file) => file.startsWith("/")));
-  }
-
-  /** Bytes that a command and its payload must stay below: HAProxy 2.6 closes the connection beyond, or dies. */
-  async buffer(): Promise<number> {
-    const text = await this.#connection.command("show pools");
-    return Number(/Pool buffer \((\d+) bytes\)/.exec(text)?.[1] ?? BUFFER);
-  }
-
-  /** The file that an unfinished transaction is about. HAProxy has one at a time, whoever began it. */
-  async transaction(): Promise<string | undefined> {
-    const text = await this.#connection.command("abort ssl cert /certherd/none");
-    if (/^No ongoing transaction/.test(text)) return undefined;
-    return /ongoing transaction is about '([^']+)'/.exec(text)?.[1];
-  }
-
-  async abort(file: string): Promise<void> {
-    await this.#connection.command(`abort ssl cert ${file}`);
-  }
-
-  async loaded(file: string): Promise<Loaded> {
-    const text = await this.#connection.command(`show ssl cert ${file}`);
-    const field = (name: string): string | undefined => new RegExp(`^${name}: *(.*)$`, "m").exec(text)?.[1];
-    const status = field("Status");
-    if (status === undefined) return { kind: "unknown" };
-    const serial = field("Serial");
-    if (serial === undefined) return { kind: "empty" };
-    return { kind: "loaded", serial: serial.toUpperCase(), used: status.startsWith("Used") };
-  }
-
-  async create(file: string): Promise<void> {
-    await this.#expect(`new ssl cert ${file}`, /^New empty certificate store/);
-  }
-
-  /** Replaces what is served under this file's name: set, then commit, at which every `bind` line changes over. */
-  async replace(file: string, pem: string): Promise<void> {
+  async #change(file: string, pem: string): Promise<void> {
     try {
-      const set = setLine(file);
-      const answer = await this.#connection.command(set, pem);
-      // Into another one's transaction, as HAProxy 2.6 does where one is open, it must not go.
-      if (!answer.includes(`for certificate ${file}!`)) throw refused(set, answer);
-      await this.#expect(`commit ssl cert ${file}`, /Success!/);
+      await this.#commands.set(file, pem);
+      await this.#commands.commit(file);
     } catch (error) {
-      await this.#connection.command(`abort ssl cert ${file}`).catch(() => "");
+      if (isRefusal(error)) await this.#commands.abort(file);
       throw error;
     }
   }
 
-  /** `options`: as they stand in brackets in a crt-list. */
-  async list(crtList: string, file: string, options: string | undefined): Promise<void> {
-    const payload = options === undefined ? undefined : `${file} [${options}]`;
-    const line = `add ssl crt-list ${crtList}${payload === undefined ? ` ${file}` : ""}`;
-    const answer = await this.#connection.command(line, payload);
-    if (!/Success!/.test(answer)) throw refused(line, answer);
+  async #add(file: string): Promise<void> {
+    await this.#commands.add(this.#config.crtList, file, this.#config.options);
   }
 
-  /** It may stand in the list more than once, by somebody's hand. */
-  async unlist(crtList: string, file: string): Promise<void> {
-    const line = `del ssl crt-list ${crtList} ${file}`;
-    const answer = await this.#connection.command(line);
-    if (!/deleted in crtlist|can't be found|does not exist|doesn't exist/.test(answer))
-      throw refused(line, answer);
+  async #orDelete(file: string, work: () => Promise<void>): Promise<void> {
+    try {
+      await work();
+    } catch (error) {
+      if (isRefusal(error)) await this.#commands.delete(file);
+      throw error;
+    }
   }
 
-  async forget(file: string): Promise<void> {
-    const line = `del ssl cert ${file}`;
-    const answer = await this.#connection.command(line);
-    if (!/deleted!|doesn't exist/.test(answer)) throw refused(line, answer);
-  }
-
-  async #expect(line: string, success: RegExp): Promise<void> {
-    const answer = await this.#connection.command(line);
-    if (!success.test(answer)) throw refused(line, answer);
+  /**
+   * Whether a used certificate is used by our crt-list. HAProxy tells no more than "Used", and would add it a second
+   * time. A line on disk is there only after it was taken in memory, or at HAProxy's start. Without one, either we
+   * crashed in between, or another crt-list has it: then the whole list is asked for, O(all) but once for a batch.
+   */
+  async #isListed(file: string): Promise<boolean> {
+    if (this.#onDisk.has(file)) return true;
+    this.#listed ??= this.#commands.listed(this.#config.crtList);
+    return (await this.#listed).has(file);
   }
 }
 
-function setLine(file: string): string {
-  return `set ssl cert ${file}`;
-}
-
-/** Bytes that it takes to hand a certificate over. */
-export function sizeOf(file: string, pem: string): number {
-  return Buffer.byteLength(wireForm(setLine(file), pem));
-}
-
-function refused(line: string, answer: string): AppError {
-  if (/permission denied/i.test(answer))
-    return misconfigured(
-      `HAProxy does not permit "${line.split(" ").slice(0, 3).join(" ")}" on its runtime socket: write "level admin" behind it in the global section.`,
-    );
-  const words = answer.replace(/\s+/g, " ").slice(0, 300) || "nothing";
-  return new AppError(`HAProxy refuses it: to "${line}" it answers "${words}".`, {
-    code: "target_refused",
-    disposition: "attention",
-  });
-}
-
-export function notInUse(crtList: string, known: readonly string[]): AppError {
-  const others = known.length > 0 ? `it has ${known.join(", ")}` : "it has none";
-  return misconfigured(
-    `HAProxy does not use the crt-list ${crtList}; ${others}. Write "crt-list ${crtList}" on its bind line, behind a "crt" with a default certificate, and reload it once.`,
-  );
+/** HAProxy answered, and said no to this one certificate. */
+export function isRefusal(error: unknown): error is AppError {
+  return error instanceof AppError && error.code === "target_refused";
 }

@@ -1,207 +1,218 @@
-import { unlink } from "node:fs/promises";
-import { join } from "node:path";
+import { access, constants, readFile, stat, unlink } from "node:fs/promises";
+import { dirname, join, normalize } from "node:path";
 import type { HaproxyTarget } from "../../../config/terminations.ts";
-import { AppError, asAppError } from "../../../core/errors.ts";
-import { isCode, makeFolder, onDisk, SECRET_FILE, syncFolder } from "../../../store/atomic.ts";
-import { readText } from "../../../store/disk.ts";
-import { fileStem } from "../../../store/layout.ts";
-import type { Bundle, Examined, Failures, Removal, Target } from "../../target.ts";
-import { CrtListFile } from "./crt-list.ts";
+import { AppError } from "../../../core/errors.ts";
+import { makeFolder, onDisk, syncFolder } from "../../../store/atomic.ts";
+import { fileStem } from "../../../store/files.ts";
+import {
+  type Bundle,
+  type Examined,
+  type Failures,
+  NO_FAILURES,
+  type Removal,
+  type Target,
+} from "../../target.ts";
+import { misconfigured } from "../owner.ts";
+import { pemOf, tooLarge } from "./certificate.ts";
+import { RuntimeCommands } from "./commands.ts";
+import { RuntimeConnection } from "./connection.ts";
+import { CrtList } from "./crt-list.ts";
 import { examineHaproxy } from "./examine.ts";
-import { stageFile } from "./replace.ts";
-import { notInUse, Runtime, sizeOf } from "./runtime.ts";
+import { replaceFile, unlessMissing } from "./replace.ts";
+import { checkInUse, checkLevel, endOwnTransaction, isRefusal, Runtime } from "./runtime.ts";
+import { inTurn } from "./turn.ts";
 
-/** Serves certificates by HAProxy, over its runtime socket and without a reload, and keeps the same on disk. */
+/** PEM files written and synced at once. */
+const WRITES = 16;
+
+/** Gives a local HAProxy its certificates over the runtime socket, without a reload, and the same on disk. */
 export function createHaproxyTarget(config: HaproxyTarget): Target {
-  return new Haproxy(config);
+  return new Haproxy({ ...config, certDir: normalize(config.certDir).replace(/(.)\/$/, "$1") });
 }
 
-/**
- * The runtime comes first, then the files, then the crt-list. What HAProxy refuses never gets to disk, where it would
- * keep HAProxy from starting again, as would a line of the crt-list without its file. What a crash leaves behind in
- * between is mended by the same batch when it comes again, as each part is compared by itself.
- */
 class Haproxy implements Target {
   readonly batch = 100;
   readonly gather = 20;
   readonly #config: HaproxyTarget;
-  readonly #crtList: CrtListFile;
+  readonly #list: CrtList;
 
   constructor(config: HaproxyTarget) {
     this.#config = config;
-    this.#crtList = new CrtListFile(config.crtList);
+    this.#list = new CrtList(config.crtList);
   }
 
   async rest(): Promise<number> {
     return 0;
   }
 
+  /**
+   * Runtime first, then the PEM files, then the crt-list on disk. A certificate that HAProxy refuses must never get to
+   * disk, and no line without its file: either would keep HAProxy from starting again.
+   */
   async put(bundles: readonly Bundle[]): Promise<Failures> {
-    const failures = new Map<string, AppError>();
-    await this.#with(async (runtime) => {
-      const limit = await runtime.buffer();
-      const fitting = bundles.filter((bundle) => {
-        const error = this.#tooLarge(bundle, limit);
-        if (error) failures.set(bundle.id, error);
-        return error === undefined;
-      });
-      await this.#clearTransaction(runtime);
-      const listed = new Listed(runtime, this.#crtList, this.#config.crtList);
-      const taken: Bundle[] = [];
-      for (const bundle of fitting) {
-        try {
-          await this.#putOne(runtime, listed, bundle);
-          taken.push(bundle);
-        } catch (thrown) {
-          failures.set(bundle.id, onlyThisOne(thrown));
-        }
+    if (bundles.length === 0) return NO_FAILURES;
+    const latest = new Map(bundles.map((bundle) => [bundle.id, bundle]));
+    return await this.#changing(async (commands, runtime) => {
+      const bufferSize = await commands.bufferSize();
+      const failures = new Map<string, AppError>();
+      const done: Bundle[] = [];
+      const fitting: Bundle[] = [];
+      for (const bundle of latest.values()) {
+        const why = tooLarge(bundle, this.#file(bundle.id), bufferSize);
+        if (why === undefined) fitting.push(bundle);
+        else failures.set(bundle.id, why);
       }
-      await this.#toDisk(taken);
+      for (const bundle of fitting) {
+        const why = await refusal(bundle, () => runtime.put(bundle, this.#file(bundle.id)));
+        if (why === undefined) done.push(bundle);
+        else failures.set(bundle.id, why);
+      }
+      await this.#writePems(done);
+      await this.#list.add(
+        done.map(({ id }) => this.#file(id)),
+        this.#config.options,
+      );
+      return failures;
     });
-    return failures;
   }
 
+  /** The other way round: as long as there is a line, its file has to be there. */
   async remove(removals: readonly Removal[]): Promise<Failures> {
-    const failures = new Map<string, AppError>();
-    await this.#with(async (runtime) => {
-      await this.#clearTransaction(runtime);
-      const gone: string[] = [];
-      for (const { id } of removals) {
-        const file = this.#file(id);
-        try {
-          await runtime.unlist(this.#config.crtList, file);
-          await runtime.forget(file);
-          gone.push(file);
-        } catch (thrown) {
-          failures.set(id, onlyThisOne(thrown));
-        }
+    if (removals.length === 0) return NO_FAILURES;
+    return await this.#changing(async (_, runtime) => {
+      const failures = new Map<string, AppError>();
+      const unlisted: string[] = [];
+      const unused: string[] = [];
+      for (const removal of removals) {
+        const file = this.#file(removal.id);
+        const why = await refusal(removal, async () => {
+          const gone = await runtime.remove(file);
+          unlisted.push(file);
+          if (!gone) throw stillUsed(removal, file);
+          unused.push(file);
+        });
+        if (why !== undefined) failures.set(removal.id, why);
       }
-      await this.#crtList.remove(gone);
-      for (const file of gone) await unlinkIfThere(file);
-      if (gone.length > 0) await syncFolder(this.#config.certDir).catch(() => undefined);
+      await this.#list.drop(unlisted);
+      await this.#removePems(unused);
+      return failures;
     });
-    return failures;
   }
 
   examine(): AsyncIterable<Examined> {
     return examineHaproxy(this.#config);
   }
 
-  async close(): Promise<void> {
-    // Each batch has a connection of its own.
-  }
+  async close(): Promise<void> {}
 
-  async #with(work: (runtime: Runtime) => Promise<void>): Promise<void> {
-    const { socket, timeout, crtList } = this.#config;
-    const runtime = await Runtime.open(socket, timeout);
-    try {
-      const known = await runtime.crtLists();
-      if (!known.includes(crtList)) throw notInUse(crtList, known);
-      await work(runtime);
-    } finally {
-      runtime.close();
-    }
-  }
-
-  async #putOne(runtime: Runtime, listed: Listed, bundle: Bundle): Promise<void> {
-    const file = this.#file(bundle.id);
-    const before = await runtime.loaded(file);
-    const isNew = before.kind !== "loaded";
-    if (before.kind === "unknown") await runtime.create(file);
-    try {
-      if (isNew || before.serial !== bundle.serial) await runtime.replace(file, pemOf(bundle));
-    } catch (error) {
-      if (isNew) await runtime.forget(file).catch(() => undefined);
-      throw error;
-    }
-    const isListed = !isNew && before.used && (await listed.has(file));
-    if (!isListed) await runtime.list(this.#config.crtList, file, this.#config.options);
-  }
-
-  /** Somebody's who is at it, by hand or by another program, is left alone. */
-  async #clearTransaction(runtime: Runtime): Promise<void> {
-    const file = await runtime.transaction();
-    if (file === undefined) return;
-    if (!file.startsWith(`${this.#config.certDir}/`))
-      throw new AppError(
-        `Somebody has begun to change ${file} in HAProxy, which can do one change at a time: commit or abort that (commit ssl cert, abort ssl cert).`,
-        { code: "node_busy", disposition: "unavailable" },
-      );
-    await runtime.abort(file);
-  }
-
-  async #toDisk(bundles: readonly Bundle[]): Promise<void> {
-    if (bundles.length === 0) return;
-    const { certDir, options } = this.#config;
-    await makeFolder(certDir);
-    await onDisk(certDir, async () => {
-      let written = 0;
-      for (const bundle of bundles) {
-        const [file, pem] = [this.#file(bundle.id), pemOf(bundle)];
-        if ((await readText(file)) === pem) continue;
-        await stageFile(file, pem, SECRET_FILE);
-        written++;
+  /** One connection, on which all is found to be in order before anything is changed. */
+  async #changing<T>(work: (commands: RuntimeCommands, runtime: Runtime) => Promise<T>): Promise<T> {
+    return await inTurn(this.#config.socket, async () => {
+      await checkFiles(this.#config);
+      const listed = await this.#list.files();
+      const connection = await RuntimeConnection.open(this.#config);
+      try {
+        const commands = new RuntimeCommands(connection);
+        await checkLevel(commands, this.#config.socket);
+        await checkInUse(commands, this.#config.crtList);
+        await endOwnTransaction(commands, this.#config.certDir);
+        const result = await work(commands, new Runtime(commands, this.#config, listed));
+        await checkStillInOffice(commands, this.#config.socket);
+        return result;
+      } finally {
+        connection.close();
       }
-      if (written > 0) await syncFolder(certDir);
     });
-    await this.#crtList.add(
-      bundles.map(({ id }) => this.#file(id)),
-      options,
-    );
   }
 
-  #tooLarge(bundle: Bundle, limit: number): AppError | undefined {
-    const size = sizeOf(this.#file(bundle.id), pemOf(bundle));
-    if (size < limit) return undefined;
-    const needed = 2 ** Math.ceil(Math.log2(size + 1));
-    return new AppError(
-      `The certificate with its chain and key has ${size} bytes, and HAProxy takes less than ${limit} over its runtime socket. Set "tune.bufsize ${needed}" in its global section and restart it, or use an EC key, a shorter chain or fewer names.`,
-      { code: "bundle_too_large", disposition: "attention" },
-    );
-  }
-
-  /** The id has `_` for `*`, which HAProxy would not take at the beginning of a file's name. */
   #file(id: string): string {
     return join(this.#config.certDir, `${fileStem(id)}.pem`);
   }
-}
 
-/** Whether the crt-list has a file in memory. Looked up there once for a batch, and only where the disk cannot tell. */
-class Listed {
-  readonly #runtime: Runtime;
-  readonly #onDisk: CrtListFile;
-  readonly #crtList: string;
-  #inMemory: Set<string> | undefined;
-
-  constructor(runtime: Runtime, onDisk: CrtListFile, crtList: string) {
-    this.#runtime = runtime;
-    this.#onDisk = onDisk;
-    this.#crtList = crtList;
+  async #writePems(bundles: readonly Bundle[]): Promise<void> {
+    const { certDir } = this.#config;
+    let written = false;
+    const write = async (bundle: Bundle): Promise<void> => {
+      const [file, pem] = [this.#file(bundle.id), pemOf(bundle)];
+      if ((await readFile(file, "utf8").catch(() => undefined)) === pem) return;
+      await replaceFile(file, pem);
+      written = true;
+    };
+    for (let from = 0; from < bundles.length; from += WRITES)
+      await Promise.all(bundles.slice(from, from + WRITES).map(write));
+    if (written) await onDisk(certDir, () => syncFolder(certDir));
   }
 
-  /** Of a file that HAProxy uses: where our line is on disk that is why; else another list or `crt` may have it. */
-  async has(file: string): Promise<boolean> {
-    if (await this.#onDisk.has(file)) return true;
-    this.#inMemory ??= await this.#runtime.listed(this.#crtList);
-    return this.#inMemory.has(file);
+  async #removePems(files: readonly string[]): Promise<void> {
+    const { certDir } = this.#config;
+    for (const file of files) await onDisk(file, () => unlink(file).catch(unlessMissing));
+    if (files.length > 0) await onDisk(certDir, () => syncFolder(certDir));
   }
 }
 
-function pemOf({ keyPem, leafPem, issuersPem }: Bundle): string {
-  return `${[leafPem, issuersPem, keyPem].map((pem) => pem.trim()).join("\n")}\n`;
-}
-
-/** What is about the node as a whole ends the batch. */
-function onlyThisOne(thrown: unknown): AppError {
-  const error = asAppError(thrown);
-  if (error.code === "target_refused") return error;
-  throw error;
-}
-
-async function unlinkIfThere(path: string): Promise<void> {
-  await onDisk(path, async () => {
-    await unlink(path).catch((error: unknown) => {
-      if (!isCode(error, "ENOENT")) throw error;
-    });
+/** What is wrong with the files, before HAProxy is told anything that could then not be written. */
+export async function checkFiles({ crtList, certDir }: HaproxyTarget): Promise<void> {
+  for (const path of [crtList, certDir])
+    if (/[\s\\;<'"#[\]]/.test(path))
+      throw misconfigured(
+        `${path} has blanks, quotes or other characters that HAProxy takes apart. Use a plain path.`,
+      );
+  await makeFolder(certDir).catch((error: unknown) => {
+    throw misconfigured(`The folder ${certDir} is not there and cannot be made. Make it.`, error);
   });
+  for (const folder of [certDir, dirname(crtList)])
+    await access(folder, constants.W_OK | constants.X_OK).catch((error: unknown) => {
+      throw misconfigured(
+        `${folder} cannot be written to by this user. Give it to the user of the role "deploy".`,
+        error,
+      );
+    });
+  const owner = (await stat(crtList).catch(unlessMissing))?.uid;
+  const ours = process.geteuid?.();
+  if (owner !== undefined && ours !== 0 && owner !== ours)
+    throw misconfigured(
+      `The crt-list ${crtList} belongs to user ${owner}, and this process runs as user ${ours}, which could not keep it so. Run the role "deploy" as root, or give it that file.`,
+    );
+}
+
+/**
+ * A reload leaves our connection with the old process, and what went there is lost to the new one if that had read its
+ * files before. One that reads them this very moment is not seen here, but by whoever looks what is served.
+ */
+async function checkStillInOffice(commands: RuntimeCommands, socket: string): Promise<void> {
+  if (!(await commands.info()).stopping) return;
+  throw new AppError(
+    `HAProxy was reloaded while ${socket} was in use. The certificates are handed over again.`,
+    {
+      code: "node_busy",
+      disposition: "unavailable",
+    },
+  );
+}
+
+/** What HAProxy says no to is about one certificate, and the others of the batch go on; all else is thrown. */
+async function refusal(
+  { id, names: [name] }: Removal,
+  work: () => Promise<void>,
+): Promise<AppError | undefined> {
+  try {
+    await work();
+    return undefined;
+  } catch (error) {
+    if (!isRefusal(error)) throw error;
+    const { code, disposition } = error;
+    return new AppError(`The certificate ${id} was left out. ${error.message}`, {
+      code,
+      disposition,
+      identifier: name,
+      cause: error,
+    });
+  }
+}
+
+function stillUsed({ id }: Removal, file: string): AppError {
+  return new AppError(
+    `HAProxy uses ${file} elsewhere too, so ${id} is still served. Take it out of its other crt-list or "crt", and remove it again.`,
+    { code: "target_refused", disposition: "attention" },
+  );
 }
