@@ -68,6 +68,13 @@ const TOOLS = {
     probe: { args: ["-v"], prints: /HA-?Proxy version [23]\./ },
     hint: "haproxy (2.2 or newer) from your system's packages",
   },
+  ip: {
+    binaries: ["ip"],
+    packages: ["iproute2"],
+    how: "install",
+    probe: { args: ["-V"], prints: /iproute2/ },
+    hint: "iproute2 from your system's packages",
+  },
   stunnel: {
     binaries: ["stunnel", "stunnel4"],
     packages: ["stunnel4", "stunnel"],

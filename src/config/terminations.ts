@@ -122,6 +122,8 @@ const node = z.strictObject({
   target,
   /** How long a new certificate may take to be served. */
   verifyWithin: duration.optional(),
+  /** Whether the nodes behind it wait for it while it cannot be reached: they do for the first one if left out. */
+  waitFor: z.boolean().optional(),
 });
 
 const termination = z.strictObject({ nodes: z.array(node).min(1, "give at least one node") });
@@ -148,6 +150,7 @@ export interface NodeConfig {
   target: TargetConfig;
   /** Milliseconds. */
   verifyWithin: number;
+  waitFor?: boolean;
 }
 
 /** By VIP port; the nodes in the order of the roll-out. */
@@ -168,12 +171,13 @@ export function terminationsOf(given: z.infer<typeof terminationsSchema>): Termi
       const vipPort = Number(key);
       return [
         vipPort,
-        nodes.map(({ host, verifyWithin, ...rest }) => ({
+        nodes.map(({ host, verifyWithin, waitFor, ...rest }) => ({
           ...rest,
           vipPort,
           port: rest.port ?? vipPort,
           verifyWithin: verifyWithin ?? VERIFY_WITHIN[rest.target.kind],
           ...(host === undefined ? {} : { host }),
+          ...(waitFor === undefined ? {} : { waitFor }),
         })),
       ];
     }),

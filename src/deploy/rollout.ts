@@ -23,23 +23,23 @@ export function isUpToDate(state: NodeState | undefined, serial: string, vipPort
 
 /**
  * One node after the other, in the order of the configuration. One that cannot be reached is gone past, unless it is
- * the first: nothing goes to the others that has not been seen to work there.
+ * to be waited for, as the first one is: nothing goes to the others that has not been seen to work there.
  */
 export function nextStep(
-  nodes: readonly Pick<NodeConfig, "name">[],
+  nodes: readonly Pick<NodeConfig, "name" | "waitFor">[],
   { spec, leaf, nodes: states }: Pick<CertificateRecord, "spec" | "leaf" | "nodes">,
   unavailable: (node: string) => string | undefined,
 ): Step {
   const serial = leaf?.serial ?? "";
   const owed: Owed[] = [];
-  for (const [index, { name }] of nodes.entries()) {
+  for (const [index, { name, waitFor = index === 0 }] of nodes.entries()) {
     const state = states?.[name];
     if (isUpToDate(state, serial, spec.vipPort)) continue;
     if (state?.refused === serial) return { kind: "stopped", node: name };
     const why = unavailable(name);
     if (why === undefined) return { kind: "go", node: name, owed };
     owed.push({ node: name, why });
-    if (index === 0) break;
+    if (waitFor) break;
   }
   return owed.length > 0 ? { kind: "waiting", owed } : { kind: "served" };
 }

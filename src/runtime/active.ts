@@ -1,3 +1,4 @@
+import { asAppError } from "../core/errors.ts";
 import { watchActivity } from "./activity.ts";
 import type { House } from "./house.ts";
 import type { Service } from "./service.ts";
@@ -12,6 +13,7 @@ export async function startWhileActive(house: House, start: () => Promise<Servic
   let running: Service | undefined;
   const watch = await watchActivity({
     address,
+    onError: (error) => house.log(asAppError(error).message),
     onChange: async (active) => {
       house.tellActivity(active);
       if (active) running ??= await start();

@@ -170,7 +170,7 @@ export class House {
     this.log(
       active
         ? `This host is active: ${activeAddress} is here. It orders, renews and deploys.`
-        : `This host is passive: ${activeAddress} is not here. It orders nothing, and deploys to its own nodes.`,
+        : `This host is passive: ${activeAddress} is not here. It ends what it has in hand, orders nothing more, and deploys to its own nodes.`,
     );
   }
 

@@ -7,6 +7,7 @@ export interface YamlNode {
   address: string;
   port: number;
   host?: string;
+  waitFor?: boolean;
   verifyWithin?: string;
   target: Record<string, unknown>;
 }

@@ -34,6 +34,17 @@ describe("the next step of a roll-out", () => {
     });
   });
 
+  it("goes past the first node, too, where the others are not to wait for it", () => {
+    const record = { spec: makeSpec("a.example"), leaf: LEAF, nodes: {} };
+    const pair = [{ name: "lb1", waitFor: false }, { name: "lb2" }];
+    const unavailable = (node: string) => (node === "lb1" ? "lb1 is down" : undefined);
+    expect(nextStep(pair, record, unavailable)).toEqual({
+      kind: "go",
+      node: "lb2",
+      owed: [{ node: "lb1", why: "lb1 is down" }],
+    });
+  });
+
   it("stops at a node that did not serve this leaf, and goes on with the next leaf", () => {
     expect(step({ canary: DONE, lb1: { ...OLD, ok: false, refused: "0B" } })).toEqual({
       kind: "stopped",
