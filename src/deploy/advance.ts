@@ -51,6 +51,14 @@ export class Rollouts {
       );
   }
 
+  /** The same for what a person wants to be tried again: now, and not when its next try was planned. */
+  async retry(records: readonly CertificateRecord[]): Promise<void> {
+    for (const { id, leaf, nodes } of records)
+      for (const node of Object.keys(nodes ?? {}))
+        if (leaf) await this.#deps.producer.hurryDeploy(node, id, leaf.serial);
+    await this.advance(records);
+  }
+
   /** The same for all that are being deployed: a node has gone away, say. */
   async advanceAll(): Promise<void> {
     let chunk: CertificateRecord[] = [];
@@ -60,6 +68,22 @@ export class Rollouts {
       chunk = [];
     }
     await this.advance(chunk);
+  }
+
+  /** A target would not take it now: it is given it again at `at`, milliseconds since the epoch. */
+  async wait({ id }: CertificateRecord, node: string, error: AppError, at: number): Promise<void> {
+    const record = await this.#deps.certificates.get(id);
+    if (!record || !isOurs(record)) return;
+    const detail = `${node}: ${error.message}`;
+    const change: Transition = {
+      status: "waiting",
+      reason: "node",
+      detail,
+      until: at,
+      error: storedError(error),
+      event: { what: "failed", detail },
+    };
+    await settle(this.#deps, record, change);
   }
 
   /** A node did not serve it, or its target has refused it: the roll-out of this certificate ends there. */
@@ -126,8 +150,13 @@ export class Rollouts {
     }
   }
 
+  /** Its next try stands in the queue. */
+  #isResting({ status, until = 0 }: CertificateRecord): boolean {
+    return status === "waiting" && until > this.#deps.clock.now();
+  }
+
   async #deploying(record: CertificateRecord): Promise<void> {
-    if (record.status === "deploying") return;
+    if (record.status === "deploying" || this.#isResting(record)) return;
     const { id, generation, leaf } = record;
     // Of an earlier version, or from before there was a target.
     const marked = leaf && leaf.generation !== generation ? { leaf: { ...leaf, generation } } : {};

@@ -18,6 +18,8 @@ const REST = [2_000, 5_000, 10_000, 20_000, 30_000] as const;
 /** Between two times of asking for the turn, and of saying that it is still needed. */
 const ASK = 50;
 const KEEP = 3_000;
+/** Milliseconds in which a person is told once that a node takes nothing. */
+const TELL_EVERY = 3_600_000;
 
 /** One batch of jobs, told apart. */
 export interface Batch {
@@ -51,12 +53,13 @@ export class NodeDeployment {
     const outcomes = new Map<DeployJob, NodeOutcome>();
     const batch = await this.#sorted(jobs);
     try {
-      if (batch.puts.length + batch.removals.length > 0)
+      if (batch.puts.length + batch.removals.length > 0) {
         await this.#inTurn(async () => {
           await this.#remove(batch.removals, outcomes);
           await putBatch(this.#deps, this.#rollouts, this.#node, this.#target, batch.puts, outcomes);
         });
-      await this.#mended();
+        await this.#mended();
+      }
     } catch (thrown) {
       const hold = await this.#failed(thrown, batch);
       return jobs.map((job) => outcomes.get(job) ?? hold);
@@ -140,7 +143,8 @@ export class NodeDeployment {
       log(`${name}: ${error.disposition === "internal" ? error.stack : error.message}`);
       const [first] = puts;
       const detail = `${error.message}\n\nIts certificates wait for it, and are brought to it as soon as it can take them.`;
-      if (first) await warn(first.record, `${name} cannot be given certificates`, detail);
+      if (first && (await nodes.onceIn(`fault:${name}`, TELL_EVERY)))
+        await warn(first.record, `${name} cannot be given certificates`, detail);
       await this.#rollouts.advanceAll();
     } else await this.#rollouts.advance(await this.#asTheyAre(puts));
     return { kind: "hold", ms };

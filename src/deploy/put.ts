@@ -3,10 +3,11 @@ import type { CertificateRecord, NodeState } from "../core/certificate.ts";
 import { AppError } from "../core/errors.ts";
 import type { DeployJob } from "../queue/names.ts";
 import type { Rollouts } from "./advance.ts";
+import { look } from "./look.ts";
 import type { NodeOutcome } from "./node.ts";
 import type { DeployDeps } from "./ports.ts";
 import type { Bundle, Target } from "./target.ts";
-import { type Verdict, verifyAll } from "./verify.ts";
+import type { Verdict } from "./verify.ts";
 
 interface Put {
   job: DeployJob;
@@ -35,7 +36,7 @@ export async function putBatch(
   const wanted = present.flatMap(({ job }) => bundles.get(job.id) ?? []);
   const failures = wanted.length > 0 ? await target.put(wanted) : new Map<string, AppError>();
   const given = wanted.filter(({ id }) => !failures.has(id));
-  const verdicts = await verifyAll(node, given, { within: node.verifyWithin });
+  const verdicts = await look(deps.certificates, node, given, { within: node.verifyWithin });
   const served = present.filter(({ job }) => verdicts.get(job.id)?.kind === "served");
   await noteServed(deps, node, served);
   await rollouts.advance(await again(deps, served));
@@ -109,8 +110,8 @@ async function refused(
     return await stop(deps, rollouts, node, put, error);
   const at = deps.clock.now() + delay;
   outcomes.set(put.job, { kind: "later", at, data: { ...put.job, tries: tries + 1 } });
-  const event = { what: "failed", detail: `${node.name}: ${error.message}` };
-  await note(deps, node, put, { ok: false, owed: error.message }, event);
+  await note(deps, node, put, { ok: false, owed: error.message });
+  await rollouts.wait(put.record, node.name, error, at);
 }
 
 /** Its certificate before is put back, or none where there was none, and it is seen what the node serves then. */
@@ -126,7 +127,7 @@ async function takeBack(
   const none = wrong.filter(({ job }) => !before.has(job.id)).map(({ record }) => record);
   if (before.size > 0) await target.put([...before.values()]);
   if (none.length > 0) await target.remove(none.map(({ id, spec: { names } }) => ({ id, names })));
-  const verdicts = await verifyAll(node, [...before.values()], { within: node.verifyWithin });
+  const verdicts = await look(deps.certificates, node, [...before.values()], { within: node.verifyWithin });
   for (const { verdict, ...put } of wrong) {
     const after = verdicts.get(put.job.id);
     const back =

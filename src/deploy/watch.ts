@@ -2,9 +2,10 @@ import type { NodeConfig } from "../config/terminations.ts";
 import type { CertificateRecord } from "../core/certificate.ts";
 import type { AppError } from "../core/errors.ts";
 import type { Rollouts } from "./advance.ts";
+import { look } from "./look.ts";
 import type { DeployDeps } from "./ports.ts";
 import type { Bundle } from "./target.ts";
-import { type Verdict, verifyAll } from "./verify.ts";
+import type { Verdict } from "./verify.ts";
 
 /** Milliseconds in which a person is told once of what one node serves wrongly. */
 const TELL_EVERY = 3_600_000;
@@ -52,9 +53,11 @@ export class NodeWatch {
   async #look(records: readonly CertificateRecord[]): Promise<void> {
     const bundles = await this.#bundles(records);
     // One look; only what seems wrong is given time to be right, as a reload may be going on.
-    const first = await verifyAll(this.#node, bundles, { within: 0 });
+    const first = await look(this.#deps.certificates, this.#node, bundles, { within: 0 });
     const doubtful = bundles.filter(({ id }) => first.get(id)?.kind !== "served");
-    const second = await verifyAll(this.#node, doubtful, { within: this.#node.verifyWithin });
+    const second = await look(this.#deps.certificates, this.#node, doubtful, {
+      within: this.#node.verifyWithin,
+    });
     const verdicts = new Map([...first, ...second]);
     const drifted: { record: CertificateRecord; verdict: Extract<Verdict, { kind: "wrong" }> }[] = [];
     for (const record of records) {

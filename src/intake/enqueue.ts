@@ -26,6 +26,8 @@ export interface AccountChooser {
 /** Brings certificates that are there to where they are to be served. */
 export interface Deployments {
   advance(records: readonly CertificateRecord[]): Promise<void>;
+  /** The same, and what was put off is begun now. */
+  retry(records: readonly CertificateRecord[]): Promise<void>;
 }
 
 export interface EnqueuerDeps {
@@ -103,7 +105,7 @@ export class Enqueuer {
     );
     if (ids.length === 0) return;
     const records = await this.#deps.certificates.getMany(ids.map(({ id }) => id));
-    await this.#deps.rollouts.advance(records.filter((record) => record !== undefined));
+    await this.#deps.rollouts.retry(records.filter((record) => record !== undefined));
   }
 
   /** Queues what has been accepted with a new generation. */

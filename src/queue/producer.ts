@@ -177,6 +177,13 @@ export class Producer extends QueueView {
         );
   }
 
+  /** A deployment that was put off is begun now. */
+  async hurryDeploy(node: string, id: string, serial: string): Promise<void> {
+    const job = await Job.fromId(this.queue(queueNames.deploy(node)), jobIds.deploy(id, serial));
+    // One that does not sleep is on its way already.
+    await job?.promote().catch(() => undefined);
+  }
+
   /** Sends what the box holds, after `delay` milliseconds; a mail that is waiting already takes it along. */
   async mail(job: MailJob, delay = 0): Promise<void> {
     await this.queue(queueNames.notify).add("mail", job, {

@@ -169,6 +169,7 @@ export class CertificateStore {
         keys.events("all"),
         IMPORT_PREFIX,
         keys.renewals,
+        keys.serials,
       ],
       [
         id,
@@ -204,11 +205,24 @@ export class CertificateStore {
     await execAll(pipeline);
   }
 
+  /** The certificates whose newest leaves have these serials. */
+  async ownersOf(serials: readonly string[]): Promise<(string | undefined)[]> {
+    if (serials.length === 0) return [];
+    return (await this.#redis.hmget(keys.serials, ...serials)).map((id) => id ?? undefined);
+  }
+
   /** Takes it out of the index, unless it has been asked for again. */
   async forget(id: string, generation: number): Promise<void> {
     await forgetScript.run(
       this.#redis,
-      [keys.certificate(id), keys.certificates, keys.status("removed"), keys.renewals, keys.events(id)],
+      [
+        keys.certificate(id),
+        keys.certificates,
+        keys.status("removed"),
+        keys.renewals,
+        keys.events(id),
+        keys.serials,
+      ],
       [id, generation],
     );
   }
@@ -249,7 +263,8 @@ export class CertificateStore {
         if (rest[i + 1] !== "") fields[String(rest[i])] = String(rest[i + 1]);
       pipeline.del(keys.certificate(id)).hset(keys.certificate(id), fields);
       pipeline.zadd(keys.certificates, 0, id).zadd(keys.status(status), 0, id);
-      if (record.leaf) pipeline.zadd(keys.renewals, record.leaf.renewAt, id);
+      if (record.leaf)
+        pipeline.zadd(keys.renewals, record.leaf.renewAt, id).hset(keys.serials, record.leaf.serial, id);
     }
     await execAll(pipeline);
   }

@@ -75,6 +75,8 @@ export const keys = {
   failing: (account: string, name: string) => key("failing", account, name),
   /** Sorted set: validations asked for or failed, by time, of one account and name. */
   validations: (account: string, name: string) => key("validations", account, name),
+  /** Hash: serial of a leaf → the certificate whose newest it is. */
+  serials: key("serials"),
   /** String: who may do now what is done by one at a time. */
   turn: (what: string) => key("turn", what),
   /** Sorted set: who asks for that turn, by the first time or the last time. */

@@ -69,7 +69,8 @@ return {action, generation, cur[8] and 1 or 0, cur[9] or ''}
  * Moves a certificate to another status, fenced by its generation: work that was overtaken by a newer order
  * changes nothing. When the new status settles it, it leaves the open sets of the imports that wait for it.
  *
- * KEYS: certificate, prefix of the status sets, events, the stream of all events, prefix of the imports, renewals.
+ * KEYS: certificate, prefix of the status sets, events, the stream of all events, prefix of the imports, renewals,
+ * serials.
  * ARGV: id, generation, settled ("1"), event (JSON), status, field, value, … ("" deletes the field), "resume" or "".
  * Returns {"stale"} or {"ok", "1" when the digest of an import is to tell of it, import that ended, …}.
  */
@@ -97,7 +98,12 @@ if not moving and cur[4] and cur[4] ~= '' then
 end
 for i = 6, #ARGV - 1, 2 do
   if ARGV[i + 1] == '' then redis.call('HDEL', cert, ARGV[i]) else redis.call('HSET', cert, ARGV[i], ARGV[i + 1]) end
-  if ARGV[i] == 'leaf' then redis.call('ZADD', KEYS[6], cjson.decode(ARGV[i + 1]).renewAt, id) end
+  if ARGV[i] == 'leaf' then
+    local leaf = cjson.decode(ARGV[i + 1])
+    redis.call('ZADD', KEYS[6], leaf.renewAt, id)
+    if cur[5] then redis.call('HDEL', KEYS[7], cjson.decode(cur[5]).serial) end
+    redis.call('HSET', KEYS[7], leaf.serial, id)
+  end
 end
 redis.call('HSET', cert, 'status', status)
 if cur[2] ~= status then
@@ -184,12 +190,14 @@ return 1
 `,
 );
 
-/** Forgets a removed certificate. KEYS: certificate, all, removed, renewals, events. ARGV: id, generation. */
+/** Forgets a removed certificate. KEYS: certificate, all, removed, renewals, events, serials. ARGV: id,
+ * generation. */
 export const forgetScript = new Script(
   "forget",
   `
-local cur = redis.call('HMGET', KEYS[1], 'generation', 'status')
+local cur = redis.call('HMGET', KEYS[1], 'generation', 'status', 'leaf')
 if cur[1] ~= ARGV[2] or cur[2] ~= 'removed' then return 0 end
+if cur[3] then redis.call('HDEL', KEYS[6], cjson.decode(cur[3]).serial) end
 for i = 2, 4 do redis.call('ZREM', KEYS[i], ARGV[1]) end
 return redis.call('DEL', KEYS[1], KEYS[5])
 `,

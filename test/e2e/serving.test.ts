@@ -1,5 +1,5 @@
 /** From a CSV to being served, by the real HAProxy on two nodes. */
-import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, it } from "vitest";
 import { openStage, type Stage, startCertherd, stopProcess } from "../../scripts/stage.ts";
@@ -213,5 +213,37 @@ it("remove takes it from the nodes, the index and the schedule, and a lost Redis
   await house.close();
   const orders = stage.requests().newOrder;
   expect((await list()).map((certificate) => certificate.name)).toEqual(left);
+  expect(stage.requests().newOrder).toBe(orders);
+});
+
+it("a name that stands in two certificates is served with either, and neither is taken for wrong", async () => {
+  const file = house.csv("shared.csv", [
+    `a.example www.a.example,443,${stage.acmePort}`,
+    `www.a.example,443,${stage.acmePort}`,
+    `b.example www.a.example,443,${stage.acmePort}`,
+  ]);
+  expect((await house.run(["import", file, "--wait"])).code).toBe(0);
+  expect(byStatus(await list())).toEqual({ serving: 3 });
+});
+
+it("a command that fails is tried again by itself, or at once when a person says so, without an order", async () => {
+  const done = join(house.home, "done");
+  const node = haproxyNode("lb2", second);
+  const script = `test -e ${done}`;
+  house.config(
+    terminationYaml([
+      haproxyNode("canary", first),
+      { ...node, port: first.port, target: { command: { run: ["sh", "-c", script] } } },
+    ]),
+  );
+  up();
+  expect((await house.run(["import", csv(2), "--wait"])).code).toBe(1);
+  const [waiting] = await list();
+  expect(waiting).toMatchObject({ status: "waiting", reason: "node", error: { code: "command_failed" } });
+  expect(Date.parse(waiting?.until ?? "")).toBeGreaterThan(Date.now() + 30_000);
+  const orders = stage.requests().newOrder;
+  writeFileSync(done, "");
+  await house.run(["retry"]);
+  await until("serving", 2);
   expect(stage.requests().newOrder).toBe(orders);
 });
