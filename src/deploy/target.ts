@@ -1,18 +1,8 @@
 import type { AppError } from "../core/errors.ts";
+import type { StoredBundle } from "../store/layout.ts";
 
 /** A certificate with its key, as a target takes it: never in a job, a log, an event or an error. */
-export interface Bundle {
-  /** The certificate's id: its first name with `_` for `*`. */
-  id: string;
-  names: readonly string[];
-  /** Of the leaf, upper-case hex as openssl prints it. */
-  serial: string;
-  /** Each PEM ends in a line break and holds no blank lines. */
-  leafPem: string;
-  /** The issuers' certificates, the leaf's issuer first. */
-  issuersPem: string;
-  keyPem: string;
-}
+export type Bundle = StoredBundle;
 
 /** What is to be taken away from a node. */
 export interface Removal {
