@@ -5,7 +5,7 @@ import { keys } from "../store/keys.ts";
 import type { ApiDeps } from "./deps.ts";
 import { allQueues } from "./queue-names.ts";
 
-const ROLES: readonly Role[] = ["issue", "notify", "respond", "renew", "api"];
+const ROLES: readonly Role[] = ["issue", "deploy", "notify", "respond", "renew", "api"];
 
 /** What Redis tells of the whole installation, read when it is asked for, and this process's own metrics. */
 export class Metrics {

@@ -52,8 +52,8 @@ const OPTIONS = {
   help: { type: "boolean" },
 } as const;
 
-/** Milliseconds for which nodes are waited for. */
-const NODES_PATIENCE = 60_000;
+/** Milliseconds for which nodes are waited for: longer than stunnel's reloads are apart. */
+const NODES_PATIENCE = 120_000;
 
 /** The original script's command line, with its meaning: `-h` is the ACME port. Returns the exit code. */
 export async function main(argv: readonly string[], io: Io = processIo): Promise<number> {

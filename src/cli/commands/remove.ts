@@ -4,8 +4,8 @@ import { type Io, note, print } from "../output.ts";
 import { type RemovalReport, removeAndWait } from "../removing.ts";
 import { findCertificate } from "./show.ts";
 
-/** Milliseconds for which nodes are waited for. */
-const PATIENCE = 60_000;
+/** Milliseconds for which nodes are waited for: longer than stunnel's reloads are apart. */
+const PATIENCE = 120_000;
 
 export function removeCommand(program: Command, io: Io, exit: (code: number) => void): void {
   program
