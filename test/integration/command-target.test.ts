@@ -8,7 +8,7 @@ import type { Bundle, Examined } from "../../src/deploy/target.ts";
 import { createCommandTarget } from "../../src/deploy/targets/command.ts";
 import { lastLines, run } from "../../src/deploy/targets/run.ts";
 import { setPaths } from "../../src/store/layout.ts";
-import { makeBundle } from "../support/bundles.ts";
+import { makeRenewal } from "../support/bundles.ts";
 import { makeTestCa, type TestCa } from "../support/chains.ts";
 import { tempDir } from "../support/temp.ts";
 
@@ -23,9 +23,7 @@ let tests = 0;
 
 beforeAll(async () => {
   ca = await makeTestCa();
-  first = await makeBundle(ca, ["*.a.example", "a.example"], "0A1B");
-  renewed = await makeBundle(ca, ["*.a.example", "a.example"], "0A1C");
-  second = await makeBundle(ca, ["b.example"], "77");
+  ({ first, renewed, second } = await makeRenewal(ca));
 });
 
 afterAll(() => ca.stop());

@@ -15,7 +15,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { FilesTarget } from "../../src/config/terminations.ts";
 import type { Bundle, Examined } from "../../src/deploy/target.ts";
 import { createFilesTarget } from "../../src/deploy/targets/files.ts";
-import { makeBundle } from "../support/bundles.ts";
+import { makeBundle, makeRenewal } from "../support/bundles.ts";
 import { makeTestCa, type TestCa } from "../support/chains.ts";
 import { tempDir } from "../support/temp.ts";
 
@@ -32,9 +32,7 @@ let tests = 0;
 
 beforeAll(async () => {
   ca = await makeTestCa();
-  first = await makeBundle(ca, ["*.a.example", "a.example"], "0A1B");
-  renewed = await makeBundle(ca, ["*.a.example", "a.example"], "0A1C");
-  second = await makeBundle(ca, ["b.example"], "77");
+  ({ first, renewed, second } = await makeRenewal(ca));
 });
 
 afterAll(() => ca.stop());

@@ -16,7 +16,7 @@ import type { HaproxyTarget } from "../../src/config/terminations.ts";
 import { AppError } from "../../src/core/errors.ts";
 import type { Bundle, Examined, Target } from "../../src/deploy/target.ts";
 import { createHaproxyTarget } from "../../src/deploy/targets/haproxy/target.ts";
-import { makeBundle } from "../support/bundles.ts";
+import { bundleMaker } from "../support/bundles.ts";
 import { makeTestCa, type TestCa } from "../support/chains.ts";
 import { type Haproxy, type HaproxyOptions, startHaproxy } from "../support/haproxy.ts";
 import { tempDir, waitUntil } from "../support/temp.ts";
@@ -24,7 +24,7 @@ import { tempDir, waitUntil } from "../support/temp.ts";
 let ca: TestCa;
 let haproxy: Haproxy;
 let target: Target;
-let serials = 0x1000;
+const { bundle, bundles } = bundleMaker(() => ca);
 
 beforeAll(async () => {
   ca = await makeTestCa();
@@ -48,16 +48,6 @@ async function restartWith(options: HaproxyOptions): Promise<void> {
   await haproxy.stop();
   haproxy = await startHaproxy(options);
   target = targetOf();
-}
-
-async function bundle(...names: string[]): Promise<Bundle> {
-  return await makeBundle(ca, names, (serials++).toString(16).toUpperCase());
-}
-
-async function bundles(count: number): Promise<Bundle[]> {
-  const all: Bundle[] = [];
-  for (let n = 0; n < count; n++) all.push(await bundle(`n${n}.example.com`));
-  return all;
 }
 
 function file(id: string): string {

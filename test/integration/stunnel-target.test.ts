@@ -21,6 +21,7 @@ import type { Bundle, Examined, Target } from "../../src/deploy/target.ts";
 import { servedSerial } from "../../src/deploy/targets/stunnel/serving.ts";
 import { createStunnelTarget } from "../../src/deploy/targets/stunnel/target.ts";
 import { generateKey } from "../../src/pki/keys.ts";
+import { bundleMaker } from "../support/bundles.ts";
 import { makeTestCa, type TestCa } from "../support/chains.ts";
 import { startStunnel, type TestStunnel } from "../support/stunnel.ts";
 import { waitUntil } from "../support/temp.ts";
@@ -28,7 +29,7 @@ import { waitUntil } from "../support/temp.ts";
 let ca: TestCa;
 let stunnel: TestStunnel;
 let target: Target;
-let serials = 0x1000;
+const { bundle, bundles } = bundleMaker(() => ca);
 /** Done just before stunnel is told, once. */
 let beforeReload: () => void = () => undefined;
 let noted = 0;
@@ -69,26 +70,6 @@ function targetOf(changed: Partial<StunnelTarget> = {}, clock = systemClock): Ta
     node: { address: "127.0.0.1", port: stunnel.port },
     clock,
   });
-}
-
-async function bundle(...names: string[]): Promise<Bundle> {
-  const keyPem = await generateKey("ec256");
-  const serial = (serials++).toString(16).toUpperCase();
-  const altNames = names.map((name) => `DNS:${name}`);
-  return {
-    id: (names[0] ?? "").replace("*", "_"),
-    names,
-    serial,
-    leafPem: ca.leaf(keyPem, altNames, `0x${serial}`),
-    issuersPem: ca.intermediatePem,
-    keyPem,
-  };
-}
-
-async function bundles(count: number): Promise<Bundle[]> {
-  const all: Bundle[] = [];
-  for (let n = 0; n < count; n++) all.push(await bundle(`n${n}.example.com`));
-  return all;
 }
 
 /** While it reloads it takes no connection. */

@@ -4,6 +4,7 @@ import type { StunnelTarget } from "../../../config/terminations.ts";
 import { AppError } from "../../../core/errors.ts";
 import { isCode } from "../../../store/atomic.ts";
 import type { Examined } from "../../target.ts";
+import { examined } from "../examined.ts";
 import { versionOf } from "./check.ts";
 import { globalValue } from "./configuration.ts";
 import { checkPems, presentServices, readLayout } from "./layout.ts";
@@ -30,15 +31,6 @@ export async function* examineStunnel(config: StunnelTarget): AsyncGenerator<Exa
   });
   for (const folder of new Set([dirname(config.services), config.certDir]))
     yield await examined("stunnel folder", () => writable(folder));
-}
-
-async function examined(what: string, look: () => Promise<string>): Promise<Examined> {
-  try {
-    return { what, ok: true, detail: await look() };
-  } catch (error) {
-    if (error instanceof AppError) return { what, ok: false, detail: error.message };
-    return { what, ok: false, detail: `${error instanceof Error ? error.message : error}.` };
-  }
 }
 
 /** A folder that is not there is made at the first certificate, by whoever may write above it. */
