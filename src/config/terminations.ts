@@ -156,6 +156,23 @@ export interface NodeConfig {
 /** By VIP port; the nodes in the order of the roll-out. */
 export type Terminations = ReadonlyMap<number, readonly NodeConfig[]>;
 
+/** All of them, termination by termination. */
+export function allPlaces(terminations: Terminations): NodeConfig[] {
+  return [...terminations.values()].flat();
+}
+
+/** By name, each once, as a node may stand in several terminations. */
+export function nodeNames(terminations: Terminations): string[] {
+  return [...new Set(allPlaces(terminations).map(({ name }) => name))];
+}
+
+export function isConfigured(
+  terminations: Terminations,
+  { node, vipPort }: { node: string; vipPort: number },
+): boolean {
+  return terminations.get(vipPort)?.some(({ name }) => name === node) ?? false;
+}
+
 /** A reload, and an appliance, take their time; HAProxy serves at once. */
 const VERIFY_WITHIN = {
   haproxy: 3_000,

@@ -1,4 +1,4 @@
-import type { NodeConfig, Terminations } from "../config/terminations.ts";
+import { allPlaces, type NodeConfig, type Terminations } from "../config/terminations.ts";
 
 /** Over the network, from wherever it is. */
 const REMOTE: ReadonlySet<NodeConfig["target"]["kind"]> = new Set(["loadbalancerOrg"]);
@@ -13,7 +13,7 @@ export function placesServed(
   { node, nodeGiven }: { node: string; nodeGiven: boolean },
 ): Map<string, NodeConfig[]> {
   const served = new Map<string, NodeConfig[]>();
-  for (const place of [...terminations.values()].flat()) {
+  for (const place of allPlaces(terminations)) {
     const named = place.host ?? (nodeGiven ? place.name : node);
     if (named !== node && !(REMOTE.has(place.target.kind) && place.host === undefined)) continue;
     served.set(place.name, [...(served.get(place.name) ?? []), place]);

@@ -104,8 +104,7 @@ export class Enqueuer {
       ({ action, hasLeaf }) => action === "deploy" || (action === "updated" && hasLeaf),
     );
     if (ids.length === 0) return;
-    const records = await this.#deps.certificates.getMany(ids.map(({ id }) => id));
-    await this.#deps.rollouts.retry(records.filter((record) => record !== undefined));
+    await this.#deps.rollouts.retry(await this.#deps.certificates.present(ids.map(({ id }) => id)));
   }
 
   /** Queues what has been accepted with a new generation. */

@@ -1,20 +1,17 @@
 import {
-  accountOf,
   type CertificateRecord,
   type CertificateSpec,
   certificateId,
-  isIssued,
   isRetriable,
 } from "../core/certificate.ts";
-import type { Clock } from "../core/clock.ts";
-import type { Producer } from "../queue/producer.ts";
-import type { Accepted, CertificateStore } from "../store/certificates.ts";
-import type { CertificateFile, CertificateFiles, PendingOrder } from "../store/files.ts";
-import type { AcceptedLine, ImportFiles, ImportHeader, ImportLine } from "../store/import-files.ts";
-import { type ImportCounts, type ImportStore, NO_COUNTS } from "../store/imports.ts";
-import type { Removals } from "../store/removals.ts";
-import type { Deployments, Enqueuer } from "./enqueue.ts";
+import { chunked } from "../core/chunked.ts";
+import type { Accepted } from "../store/certificates.ts";
+import type { CertificateFile, PendingOrder } from "../store/files.ts";
+import type { AcceptedLine, ImportHeader, ImportLine } from "../store/import-files.ts";
+import { type ImportCounts, NO_COUNTS } from "../store/imports.ts";
+import { addMissingJobs, ensureJobs } from "./jobs.ts";
 import { restoreNewer } from "./newest.ts";
+import type { RestoreDeps } from "./ports.ts";
 
 const CHUNK = 1_000;
 /** Let's Encrypt's certificates begin an hour before they are made; files of earlier versions tell no more than that. */
@@ -22,42 +19,18 @@ const BACKDATED = 3_600_000;
 /** Milliseconds after which an import that says nothing has lost its reader. */
 const ABANDONED = 60_000;
 
-export interface RestoreDeps {
-  certificates: CertificateStore;
-  imports: ImportStore;
-  certificateFiles: CertificateFiles;
-  importFiles: ImportFiles;
-  removals: Removals;
-  enqueuer: Enqueuer;
-  producer: Producer;
-  rollouts: Deployments;
-  /** Goes on with taking a removed certificate away from its nodes. */
-  takeAway(record: CertificateRecord): Promise<void>;
-  clock: Clock;
-  defaultAccount: string;
-  knownAccounts: readonly string[];
-  /** Counts what certificates have taken of the CAs' limits, as far as that still counts. */
-  ledgers(): { add(record: CertificateRecord): void; write(): Promise<void> };
-}
-
 /**
  * Makes an empty Redis hold again what the files tell: first every certificate that has settled, as it stood; then
  * what was accepted after that, which is queued. Repeating it changes nothing.
  */
 export async function restoreFromFiles(deps: RestoreDeps): Promise<number> {
   let restored = 0;
-  let chunk: CertificateRecord[] = [];
   const ledgers = deps.ledgers();
-  const flush = async (): Promise<void> => {
-    restored += await restoreChunk(deps, chunk);
-    chunk = [];
-  };
-  for await (const file of deps.certificateFiles.all()) {
-    const record = toRecord(file);
-    ledgers.add(record);
-    if (chunk.push(record) >= CHUNK) await flush();
+  for await (const files of chunked(deps.certificateFiles.all(), CHUNK)) {
+    const records = files.map(toRecord);
+    for (const record of records) ledgers.add(record);
+    restored += await restoreChunk(deps, records);
   }
-  await flush();
   // Before anything is admitted: what follows goes by it.
   await ledgers.write();
   const removed = await deps.removals.load();
@@ -75,16 +48,8 @@ async function restoreMissing(deps: RestoreDeps, missing: readonly CertificateRe
   if (missing.length === 0) return 0;
   await deps.certificates.restore(missing);
   // What waited for a limit was never written down as settled; it is in the imports' journals.
-  const waiting = missing.filter((record) => record.status === "waiting" && !isIssued(record));
-  const admissions = waiting.map((record) => ({
-    id: record.id,
-    generation: record.generation,
-    account: accountOf(record, deps.defaultAccount),
-    priority: record.spec.priority,
-    renewal: record.leaf !== undefined,
-    ...(record.until === undefined ? {} : { at: record.until }),
-  }));
-  await deps.producer.enqueue(admissions, deps.clock.now());
+  const waiting = missing.filter(({ status }) => status === "waiting");
+  await addMissingJobs(deps, waiting);
   return missing.length;
 }
 
@@ -223,58 +188,4 @@ export async function adoptAbandonedImports(deps: RestoreDeps): Promise<string[]
   for (const id of ids) await replayImport(deps, id, removed);
   if (ids.length > 0) await ensureJobs(deps);
   return ids;
-}
-
-/** Statuses in which something is still to be done for a certificate. */
-export const ON_ITS_WAY = [
-  "queued",
-  "checking",
-  "ordering",
-  "validating",
-  "finalizing",
-  "waiting",
-  "deploying",
-  "removed",
-] as const;
-
-/**
- * Gives a job to every certificate that is on its way and has none, as after a process that died between the index
- * and the queue. Reads only what is not settled.
- */
-export async function ensureJobs(deps: RestoreDeps): Promise<number> {
-  let added = 0;
-  for (const status of ON_ITS_WAY) {
-    let chunk: CertificateRecord[] = [];
-    for await (const record of deps.certificates.all(status)) {
-      if (chunk.push(record) < CHUNK) continue;
-      added += await addMissingJobs(deps, chunk);
-      chunk = [];
-    }
-    added += await addMissingJobs(deps, chunk);
-  }
-  return added;
-}
-
-/** Gives a job to those of them that have none. Returns how many orders that were. */
-export async function addMissingJobs(
-  deps: RestoreDeps,
-  records: readonly CertificateRecord[],
-): Promise<number> {
-  for (const record of records) if (record.status === "removed") await deps.takeAway(record);
-  await deps.rollouts.advance(records.filter(isIssued));
-  const toOrder = records.filter(({ status }) => status !== "removed" && status !== "deploying");
-  const jobs = toOrder
-    .filter((record) => !isIssued(record))
-    .map((record) => ({ ...record, account: accountOf(record, deps.defaultAccount) }));
-  const without = await deps.producer.withoutJob(jobs);
-  const admissions = without.map(({ id, generation, account, spec, leaf, status, reason, until }) => ({
-    id,
-    generation,
-    account,
-    priority: spec.priority,
-    renewal: leaf !== undefined,
-    ...(status === "waiting" && reason !== "limit" && until !== undefined ? { at: until } : {}),
-  }));
-  await deps.producer.enqueue(admissions, deps.clock.now());
-  return admissions.length;
 }

@@ -7,7 +7,7 @@ const SLICE = 200;
 const AGAIN = 86_400_000;
 
 export interface RenewalDeps {
-  certificates: Pick<CertificateStore, "dueForRenewal" | "postponeRenewal" | "getMany">;
+  certificates: Pick<CertificateStore, "dueForRenewal" | "postponeRenewal" | "present">;
   /** Queues an order of the same names. */
   enqueue: (records: readonly CertificateRecord[]) => Promise<void>;
 }
@@ -20,8 +20,7 @@ export interface RenewalDeps {
 export async function renewDue({ certificates, enqueue }: RenewalDeps, now: number): Promise<number> {
   const ids = await certificates.dueForRenewal(now, SLICE);
   if (ids.length === 0) return 0;
-  const records = await certificates.getMany(ids);
-  const due = records.filter((record) => record !== undefined).filter(isRenewable);
+  const due = (await certificates.present(ids)).filter(isRenewable);
   await enqueue(due);
   // After the queue has them: a process that dies in between finds them due again, and queues nothing twice.
   await certificates.postponeRenewal(ids, now + AGAIN);

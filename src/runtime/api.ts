@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { buildApp } from "../api/app.ts";
 import { listen } from "../api/server.ts";
 import { TokenBook } from "../api/tokens.ts";
+import { nodeNames } from "../config/terminations.ts";
 import { AppError } from "../core/errors.ts";
 import { createAtomic, SECRET_FILE } from "../store/atomic.ts";
 import type { House } from "./house.ts";
@@ -22,7 +23,7 @@ export async function startApi(house: House): Promise<Service & { url: string }>
     intake: importDeps(house),
     tokens: await tokenBook(house),
     accounts: config.cas.map((ca) => ca.name),
-    nodes: [...new Set([...config.terminations.values()].flat().map(({ name }) => name))],
+    nodes: nodeNames(config.terminations),
     home: config.home,
     maxImportBytes: config.maxImportBytes,
     notify: config.mail.notify,

@@ -1,4 +1,4 @@
-import type { NodeConfig } from "../config/terminations.ts";
+import { allPlaces, type NodeConfig } from "../config/terminations.ts";
 import { asAppError } from "../core/errors.ts";
 import { hostOf, placesServed } from "../deploy/places.ts";
 import { openTarget } from "../deploy/targets/open.ts";
@@ -12,7 +12,7 @@ export async function* examineNodes(house: House): AsyncGenerator<Finding> {
   const { config, nodes, clock } = house;
   const mine = placesServed(config.terminations, config);
   const served = await nodes.served(clock.now());
-  const all = [...config.terminations.values()].flat();
+  const all = allPlaces(config.terminations);
   const faults = await nodes.faults(all.map(({ name }) => name));
   for (const place of all) {
     const what = `node ${place.name}:${place.vipPort}`;

@@ -4,7 +4,7 @@ import { Rollouts } from "../deploy/advance.ts";
 import type { DeployDeps } from "../deploy/ports.ts";
 import { beginRemoval } from "../deploy/removal.ts";
 import { Enqueuer } from "../intake/enqueue.ts";
-import type { RestoreDeps } from "../intake/restore.ts";
+import type { RestoreDeps } from "../intake/ports.ts";
 import { LedgerRebuild } from "../limits/rebuild.ts";
 import { Notifier } from "../notify/notifier.ts";
 import { Producer } from "../queue/producer.ts";

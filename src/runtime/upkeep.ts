@@ -1,4 +1,5 @@
-import { adoptAbandonedImports, ensureJobs, restoreFromFiles } from "../intake/restore.ts";
+import { ensureJobs } from "../intake/jobs.ts";
+import { adoptAbandonedImports, restoreFromFiles } from "../intake/restore.ts";
 import { JobSweep } from "../intake/sweep.ts";
 import { keys } from "../store/keys.ts";
 import type { House } from "./house.ts";

@@ -10,7 +10,17 @@ import {
 } from "../core/certificate.ts";
 import { rfc3339 } from "../core/clock.ts";
 import { keys } from "./keys.ts";
-import { changedFields, FIELDS, type Transition, toRecord } from "./record.ts";
+import {
+  type AcceptAction,
+  type Accepted,
+  type CertificateEvent,
+  changedFields,
+  FIELDS,
+  type Transition,
+  type TransitionResult,
+  toFields,
+  toRecord,
+} from "./record.ts";
 import { execAll } from "./script.ts";
 import {
   acceptScript,
@@ -22,35 +32,13 @@ import {
   transitionScript,
 } from "./scripts.ts";
 
-export type { Transition } from "./record.ts";
-
-/** `deploy`: its certificate is there, and only the deployment that has failed is tried again. */
-export type AcceptAction = "new" | "reorder" | "retry" | "deploy" | "updated" | "unchanged";
-
-export interface Accepted {
-  id: string;
-  action: AcceptAction;
-  generation: number;
-  /** It has a certificate already. */
-  hasLeaf: boolean;
-  /** The account that its generation before was ordered with, if that is known. */
-  accountBefore: string | undefined;
-}
-
-export interface CertificateEvent {
-  at: string;
-  what: string;
-  detail?: string;
-}
-
-export interface TransitionResult {
-  /** False when a newer generation has overtaken the caller: nothing was changed, and nothing more is to be done. */
-  ok: boolean;
-  /** Whether an import was waiting for it to settle, and will tell of it in its digest. */
-  awaited: boolean;
-  /** Imports whose last certificate this was. */
-  ended: string[];
-}
+export type {
+  AcceptAction,
+  Accepted,
+  CertificateEvent,
+  Transition,
+  TransitionResult,
+} from "./record.ts";
 
 const STATUS_PREFIX = keys.status("" as Status);
 const IMPORT_PREFIX = keys.import("");
@@ -118,10 +106,14 @@ export class CertificateStore {
     return rows.map((row, index) => toRecord(ids[index] ?? "", row));
   }
 
+  /** The same without those that are not there. */
+  async present(ids: readonly string[]): Promise<CertificateRecord[]> {
+    return (await this.getMany(ids)).filter((record) => record !== undefined);
+  }
+
   /** Up to `limit` records in alphabetical order, those after `cursor` (an id) only. */
   async page(options: { status?: Status; cursor?: string; limit: number }): Promise<CertificateRecord[]> {
-    const records = await this.getMany(await this.#ids(options.status, options.cursor, options.limit));
-    return records.filter((record) => record !== undefined);
+    return await this.present(await this.#ids(options.status, options.cursor, options.limit));
   }
 
   /** All records in slices of 500, in alphabetical order. */
@@ -129,7 +121,7 @@ export class CertificateStore {
     let cursor: string | undefined;
     do {
       const ids = await this.#ids(status, cursor, SLICE);
-      for (const record of await this.getMany(ids)) if (record) yield record;
+      yield* await this.present(ids);
       cursor = ids.at(-1);
     } while (cursor !== undefined);
   }
@@ -247,21 +239,8 @@ export class CertificateStore {
   async restore(records: readonly CertificateRecord[]): Promise<void> {
     const pipeline = this.#redis.pipeline();
     for (const record of records) {
-      const { id, spec, generation, importId, acceptedAt, orderUrl, status } = record;
-      const fields: Record<string, string> = {
-        spec: JSON.stringify(spec),
-        namesKey: namesKey(spec.names),
-        generation: String(generation),
-        acceptedAt: String(acceptedAt),
-        status,
-        ...(importId === undefined ? {} : { import: importId }),
-        ...(orderUrl === undefined ? {} : { orderUrl }),
-        ...(record.nodes === undefined ? {} : { nodes: JSON.stringify(record.nodes) }),
-      };
-      const rest = changedFields(record);
-      for (let i = 0; i < rest.length; i += 2)
-        if (rest[i + 1] !== "") fields[String(rest[i])] = String(rest[i + 1]);
-      pipeline.del(keys.certificate(id)).hset(keys.certificate(id), fields);
+      const { id, status } = record;
+      pipeline.del(keys.certificate(id)).hset(keys.certificate(id), toFields(record));
       pipeline.zadd(keys.certificates, 0, id).zadd(keys.status(status), 0, id);
       if (record.leaf)
         pipeline.zadd(keys.renewals, record.leaf.renewAt, id).hset(keys.serials, record.leaf.serial, id);

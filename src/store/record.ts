@@ -1,10 +1,11 @@
-import type {
-  CertificateRecord,
-  CertificateSpec,
-  CertificateState,
-  IssuedLeaf,
-  NodeState,
-  Status,
+import {
+  type CertificateRecord,
+  type CertificateSpec,
+  type CertificateState,
+  type IssuedLeaf,
+  type NodeState,
+  namesKey,
+  type Status,
 } from "../core/certificate.ts";
 import type { StoredError } from "../core/errors.ts";
 
@@ -19,6 +20,34 @@ export interface Transition extends Partial<Omit<CertificateState, "status">> {
   /** Ends a pause; without it, what is paused or removed stays so. */
   resumes?: boolean;
   event?: { what: string; detail?: string };
+}
+
+/** `deploy`: its certificate is there, and only the deployment that has failed is tried again. */
+export type AcceptAction = "new" | "reorder" | "retry" | "deploy" | "updated" | "unchanged";
+
+export interface Accepted {
+  id: string;
+  action: AcceptAction;
+  generation: number;
+  /** It has a certificate already. */
+  hasLeaf: boolean;
+  /** The account that its generation before was ordered with, if that is known. */
+  accountBefore: string | undefined;
+}
+
+export interface CertificateEvent {
+  at: string;
+  what: string;
+  detail?: string;
+}
+
+export interface TransitionResult {
+  /** False when a newer generation has overtaken the caller: nothing was changed, and nothing more is to be done. */
+  ok: boolean;
+  /** Whether an import was waiting for it to settle, and will tell of it in its digest. */
+  awaited: boolean;
+  /** Imports whose last certificate this was. */
+  ended: string[];
 }
 
 /** The fields of a certificate's hash, in the order in which `toRecord` takes their values. */
@@ -96,4 +125,23 @@ export function toRecord(id: string, row: (string | null)[]): CertificateRecord 
     ...(nodes ? { nodes: JSON.parse(nodes) as Record<string, NodeState> } : {}),
     ...(served ? { served } : {}),
   };
+}
+
+/** The hash of a record, without what is empty. */
+export function toFields(record: CertificateRecord): Record<string, string> {
+  const { spec, generation, importId, acceptedAt, orderUrl, status, nodes } = record;
+  const fields: Record<string, string> = {
+    spec: JSON.stringify(spec),
+    namesKey: namesKey(spec.names),
+    generation: String(generation),
+    acceptedAt: String(acceptedAt),
+    status,
+    ...(importId === undefined ? {} : { import: importId }),
+    ...(orderUrl === undefined ? {} : { orderUrl }),
+    ...(nodes === undefined ? {} : { nodes: JSON.stringify(nodes) }),
+  };
+  const rest = changedFields(record);
+  for (let i = 0; i < rest.length; i += 2)
+    if (rest[i + 1] !== "") fields[String(rest[i])] = String(rest[i + 1]);
+  return fields;
 }

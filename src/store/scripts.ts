@@ -1,5 +1,15 @@
 import { Script } from "./script.ts";
 
+/** Adds to a certificate's events, and to the stream of all. */
+const ADD_EVENT = `
+local function addEvent(events, stream, id, event)
+  if event == '' then return end
+  redis.call('LPUSH', events, event)
+  redis.call('LTRIM', events, 0, 99)
+  redis.call('XADD', stream, 'MAXLEN', '~', 10000, '*', 'id', id, 'event', event)
+end
+`;
+
 /**
  * Takes one row of an import, or one single enqueue, into the index. Decides again what the row means, as another
  * import may have come between: new, reorder (other names, or another CA while it is on its way), retry (it stood still for a failure), updated (mail or
@@ -76,7 +86,7 @@ return {action, generation, cur[8] and 1 or 0, cur[9] or ''}
  */
 export const transitionScript = new Script(
   "transition",
-  `
+  `${ADD_EVENT}
 local cert, statusPrefix, events, stream, importPrefix = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local id, generation, settled, event = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local cur = redis.call('HMGET', cert, 'generation', 'status', 'openIn', 'room', 'leaf')
@@ -110,11 +120,7 @@ if cur[2] ~= status then
   redis.call('ZREM', statusPrefix .. cur[2], id)
   redis.call('ZADD', statusPrefix .. status, 0, id)
 end
-if event ~= '' then
-  redis.call('LPUSH', events, event)
-  redis.call('LTRIM', events, 0, 99)
-  redis.call('XADD', stream, 'MAXLEN', '~', 10000, '*', 'id', id, 'event', event)
-end
+addEvent(events, stream, id, event)
 local ended = {'ok', '0'}
 if settled == '1' and cur[3] and cur[3] ~= '' then
   redis.call('HDEL', cert, 'openIn')
@@ -176,16 +182,12 @@ return redis.call('HINCRBY', KEYS[1], 'generation', 1)
  */
 export const noteNodeScript = new Script(
   "note_node",
-  `
+  `${ADD_EVENT}
 if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
 local nodes = cjson.decode(redis.call('HGET', KEYS[1], 'nodes') or '{}')
 nodes[ARGV[2]] = ARGV[3] ~= '' and cjson.decode(ARGV[3]) or nil
 redis.call('HSET', KEYS[1], 'nodes', cjson.encode(nodes))
-if ARGV[4] ~= '' then
-  redis.call('LPUSH', KEYS[2], ARGV[4])
-  redis.call('LTRIM', KEYS[2], 0, 99)
-  redis.call('XADD', KEYS[3], 'MAXLEN', '~', 10000, '*', 'id', ARGV[1], 'event', ARGV[4])
-end
+addEvent(KEYS[2], KEYS[3], ARGV[1], ARGV[4])
 return 1
 `,
 );

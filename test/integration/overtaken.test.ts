@@ -404,7 +404,7 @@ describe("a second CA", () => {
       { cas, spillAfter: HOUR },
     );
     try {
-      const { ensureJobs } = await import("../../src/intake/restore.ts");
+      const { ensureJobs } = await import("../../src/intake/jobs.ts");
       expect(await ensureJobs(swapped.house.restoreDeps)).toBe(0);
     } finally {
       await swapped.close();

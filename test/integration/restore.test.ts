@@ -7,7 +7,8 @@ import { type CertificateDocument, certificateDocument } from "../../src/core/do
 import { AppError } from "../../src/core/errors.ts";
 import { readRows } from "../../src/intake/csv.ts";
 import { importRows } from "../../src/intake/import.ts";
-import { adoptAbandonedImports, ensureJobs, restoreFromFiles } from "../../src/intake/restore.ts";
+import { ensureJobs } from "../../src/intake/jobs.ts";
+import { adoptAbandonedImports, restoreFromFiles } from "../../src/intake/restore.ts";
 import { fail } from "../../src/issuance/failure.ts";
 import { queueNames } from "../../src/queue/names.ts";
 import { importDeps } from "../../src/runtime/imports.ts";

@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import { type Config, loadConfig } from "../../config/load.ts";
-import type { NodeConfig } from "../../config/terminations.ts";
+import { allPlaces, type NodeConfig } from "../../config/terminations.ts";
 import { humanDuration } from "../../core/duration.ts";
 import { hostOf, placesServed } from "../../deploy/places.ts";
 import { type CaLimits, CERTIFICATE_LIMITS } from "../../limits/table.ts";
@@ -74,12 +74,10 @@ function describe(config: Config): [string, string][] {
     ],
     ["mail", `${config.mail.notify}${config.mail.from ? `, from ${config.mail.from}` : ""}`],
     ["vip ports", config.vipPorts ? [...config.vipPorts].join(", ") : "any"],
-    ...[...config.terminations.values()]
-      .flat()
-      .map((place): [string, string] => [
-        `node ${place.name} of port ${place.vipPort}`,
-        nodeWords(place, mine.get(place.name)?.includes(place) === true),
-      ]),
+    ...allPlaces(config.terminations).map((place): [string, string] => [
+      `node ${place.name} of port ${place.vipPort}`,
+      nodeWords(place, mine.get(place.name)?.includes(place) === true),
+    ]),
     [
       "nodes are looked at again",
       config.terminations.size > 0 ? `every certificate within ${humanDuration(config.watchEvery)}` : "never",

@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import { type CertificateRecord, isRetriable } from "../../core/certificate.ts";
+import { chunked } from "../../core/chunked.ts";
 import { Breaker } from "../../limits/breaker.ts";
 import type { House } from "../../runtime/house.ts";
 import { withRestoredHouse } from "../house.ts";
@@ -44,15 +45,12 @@ async function retryOne(house: House, name: string): Promise<number> {
 async function retryAll(house: House): Promise<number> {
   let retried = 0;
   for (const status of ["attention", "waiting"] as const) {
-    let chunk: CertificateRecord[] = [];
-    for await (const record of house.certificates.all(status)) {
-      // What the CA has paused is for `resume`, once a person has been at the CA's page.
-      if (isRetriable(record) && record.error?.code !== "paused_by_ca") chunk.push(record);
-      if (chunk.length < CHUNK) continue;
-      retried += await enqueue(house, chunk);
-      chunk = [];
-    }
-    retried += await enqueue(house, chunk);
+    // What the CA has paused is for `resume`, once a person has been at the CA's page.
+    for await (const chunk of chunked(house.certificates.all(status), CHUNK))
+      retried += await enqueue(
+        house,
+        chunk.filter((record) => isRetriable(record) && record.error?.code !== "paused_by_ca"),
+      );
   }
   return retried;
 }
