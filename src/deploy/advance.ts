@@ -1,6 +1,7 @@
-import type { NodeConfig } from "../config/terminations.ts";
+import { isConfigured, type NodeConfig, nodeNames } from "../config/terminations.ts";
 import { type CertificateRecord, isIssued, isObtained } from "../core/certificate.ts";
-import { type AppError, storedError } from "../core/errors.ts";
+import { chunked } from "../core/chunked.ts";
+import { AppError, storedError } from "../core/errors.ts";
 import type { DeployJob } from "../queue/names.ts";
 import type { Transition } from "../store/certificates.ts";
 import { settle } from "../store/settlement.ts";
@@ -53,21 +54,19 @@ export class Rollouts {
 
   /** The same for what a person wants to be tried again: now, and not when its next try was planned. */
   async retry(records: readonly CertificateRecord[]): Promise<void> {
-    for (const { id, leaf, nodes } of records)
-      for (const node of Object.keys(nodes ?? {}))
-        if (leaf) await this.#deps.producer.hurryDeploy(node, id, leaf.serial);
+    const putOff = records.flatMap(({ id, leaf, nodes }) =>
+      Object.entries(nodes ?? {}).flatMap(([node, { owed }]) =>
+        owed !== undefined && leaf ? [{ node, id, serial: leaf.serial }] : [],
+      ),
+    );
+    await this.#deps.producer.hurryDeploys(putOff);
     await this.advance(records);
   }
 
   /** The same for all that are being deployed: a node has gone away, say. */
   async advanceAll(): Promise<void> {
-    let chunk: CertificateRecord[] = [];
-    for await (const record of this.#deps.certificates.all("deploying")) {
-      if (chunk.push(record) < CHUNK) continue;
+    for await (const chunk of chunked(this.#deps.certificates.all("deploying"), CHUNK))
       await this.advance(chunk);
-      chunk = [];
-    }
-    await this.advance(chunk);
   }
 
   /** A target would not take it now: it is given it again at `at`, milliseconds since the epoch. */
@@ -103,8 +102,10 @@ export class Rollouts {
 
   async #unavailable(): Promise<(node: string) => string | undefined> {
     const { nodes, terminations, clock } = this.#deps;
-    const names = [...new Set([...terminations.values()].flat().map(({ name }) => name))];
-    const [served, faults] = await Promise.all([nodes.served(clock.now(), RESTARTING), nodes.faults(names)]);
+    const [served, faults] = await Promise.all([
+      nodes.served(clock.now(), RESTARTING),
+      nodes.faults(nodeNames(terminations)),
+    ]);
     return (node) =>
       faults.get(node)?.detail ??
       (served.has(node) ? undefined : `Nothing that deploys to ${node} runs now; start certherd there.`);
@@ -115,9 +116,7 @@ export class Rollouts {
     const { priority, vipPort } = spec;
     const next = step.kind === "go" ? [step.node] : [];
     const owed = step.kind === "go" || step.kind === "waiting" ? step.owed.map(({ node }) => node) : [];
-    const old = strays(record, nodes).filter(({ node, vipPort: port }) =>
-      this.#deps.terminations.get(port)?.some(({ name }) => name === node),
-    );
+    const old = strays(record, nodes).filter((stray) => isConfigured(this.#deps.terminations, stray));
     return [
       ...[...owed, ...next].map((node) => ({
         node,
@@ -140,7 +139,7 @@ export class Rollouts {
     }
     switch (step.kind) {
       case "stopped":
-        return;
+        return await this.#stopped(record, step.node);
       case "served":
         return await this.#serving(record);
       case "waiting":
@@ -148,6 +147,13 @@ export class Rollouts {
       case "go":
         return await this.#deploying(record);
     }
+  }
+
+  /** Whoever noted that died before it was told, or somebody has moved the certificate on since. */
+  async #stopped(record: CertificateRecord, node: string): Promise<void> {
+    if (record.status === "attention") return;
+    const why = record.nodes?.[node]?.owed ?? `${node} did not serve it.`;
+    await this.stop(record, new AppError(why, { code: "not_served", disposition: "node" }));
   }
 
   /** Its next try stands in the queue. */

@@ -11,7 +11,7 @@ const MOST_SHARED = 100;
  * stand in two certificates, of which the load balancer shows one: whichever it is, as long as it is that one's newest.
  */
 export async function look(
-  certificates: Pick<CertificateStore, "ownersOf" | "getMany">,
+  certificates: Pick<CertificateStore, "ownersOf" | "get">,
   node: NodeConfig,
   bundles: readonly Bundle[],
   { within }: { within: number },
@@ -26,7 +26,7 @@ export async function look(
 }
 
 async function withoutShared(
-  certificates: Pick<CertificateStore, "ownersOf" | "getMany">,
+  certificates: Pick<CertificateStore, "ownersOf" | "get">,
   node: NodeConfig,
   bundle: Bundle,
   first: Extract<Verdict, { kind: "wrong" }>,
@@ -37,7 +37,7 @@ async function withoutShared(
     const { name, serial } = verdict;
     const [owner] = await certificates.ownersOf([serial]);
     if (owner === undefined || owner === bundle.id) return verdict;
-    const [other] = await certificates.getMany([owner]);
+    const other = await certificates.get(owner);
     if (other?.leaf?.serial !== serial || !covers(other.spec.names, name)) return verdict;
     names = names.filter((each) => each !== name);
     if (names.length === 0) return { kind: "served" };

@@ -9,6 +9,7 @@ import type { Rollouts } from "./advance.ts";
 import type { DeployDeps } from "./ports.ts";
 import { putBatch } from "./put.ts";
 import { finishRemoval } from "./removal.ts";
+import { refusedBy } from "./rollout.ts";
 import type { Target } from "./target.ts";
 
 export type NodeOutcome = Outcome<DeployJob>;
@@ -51,15 +52,15 @@ export class NodeDeployment {
     const rest = this.#restUntil - clock.now();
     if (rest > 0) return jobs.map(() => ({ kind: "hold", ms: rest }));
     const outcomes = new Map<DeployJob, NodeOutcome>();
-    const batch = await this.#sorted(jobs);
+    let batch: Batch = { puts: [], removals: [] };
     try {
-      if (batch.puts.length + batch.removals.length > 0) {
-        await this.#inTurn(async () => {
-          await this.#remove(batch.removals, outcomes);
-          await putBatch(this.#deps, this.#rollouts, this.#node, this.#target, batch.puts, outcomes);
-        });
-        await this.#mended();
-      }
+      await this.#inTurn(async () => {
+        // Within the turn: another node may have refused one of them while this one was waiting.
+        batch = await this.#sorted(jobs);
+        await this.#remove(batch.removals, outcomes);
+        await putBatch(this.#deps, this.#rollouts, this.#node, this.#target, batch.puts, outcomes);
+      });
+      if (batch.puts.length + batch.removals.length > 0) await this.#mended();
     } catch (thrown) {
       const hold = await this.#failed(thrown, batch);
       return jobs.map((job) => outcomes.get(job) ?? hold);
@@ -77,15 +78,15 @@ export class NodeDeployment {
       const gone = !record || record.status === "removed";
       if (job.serial === undefined) {
         if (gone || !here) batch.removals.push({ job, record });
-      } else if (record && here && !gone && isStillWanted(record, job.serial))
+      } else if (record && here && !gone && this.#isWanted(record, job.serial))
         batch.puts.push({ job, record });
     }
     return batch;
   }
 
-  async #asTheyAre(puts: Batch["puts"]): Promise<CertificateRecord[]> {
-    const records = await this.#deps.certificates.getMany(puts.map(({ job }) => job.id));
-    return records.filter((record) => record !== undefined);
+  #isWanted(record: CertificateRecord, serial: string): boolean {
+    if (record.status === "paused" || record.leaf?.serial !== serial) return false;
+    return refusedBy(this.#deps.terminations.get(this.#node.vipPort) ?? [], record) === undefined;
   }
 
   async #remove(removals: Batch["removals"], outcomes: Map<DeployJob, NodeOutcome>): Promise<void> {
@@ -146,13 +147,7 @@ export class NodeDeployment {
       if (first && (await nodes.onceIn(`fault:${name}`, TELL_EVERY)))
         await warn(first.record, `${name} cannot be given certificates`, detail);
       await this.#rollouts.advanceAll();
-    } else await this.#rollouts.advance(await this.#asTheyAre(puts));
+    } else await this.#rollouts.advance(await this.#deps.certificates.present(puts.map(({ job }) => job.id)));
     return { kind: "hold", ms };
   }
-}
-
-/** A leaf that some node has not served goes to no other, until somebody tries again. */
-function isStillWanted({ status, leaf, nodes }: CertificateRecord, serial: string): boolean {
-  if (status === "paused" || leaf?.serial !== serial) return false;
-  return Object.values(nodes ?? {}).every(({ refused }) => refused !== serial);
 }

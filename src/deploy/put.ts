@@ -1,6 +1,7 @@
 import type { NodeConfig } from "../config/terminations.ts";
 import type { CertificateRecord, NodeState } from "../core/certificate.ts";
 import { AppError } from "../core/errors.ts";
+import { DONE } from "../queue/consumer.ts";
 import type { DeployJob } from "../queue/names.ts";
 import type { Rollouts } from "./advance.ts";
 import { look } from "./look.ts";
@@ -39,7 +40,9 @@ export async function putBatch(
   const verdicts = await look(deps.certificates, node, given, { within: node.verifyWithin });
   const served = present.filter(({ job }) => verdicts.get(job.id)?.kind === "served");
   await noteServed(deps, node, served);
-  await rollouts.advance(await again(deps, served));
+  // Whatever becomes of the rest of the batch, these are not done again.
+  for (const { job } of served) outcomes.set(job, DONE);
+  await rollouts.advance(await deps.certificates.present(served.map(({ job }) => job.id)));
 
   // One that is newer has a job of its own.
   for (const put of missing)
@@ -53,13 +56,7 @@ export async function putBatch(
     return verdict?.kind === "wrong" ? [{ ...put, verdict }] : [];
   });
   await takeBack(deps, rollouts, node, target, wrong);
-  for (const { kind, error } of unreachable(verdicts)) if (kind === "unreachable") throw error;
-}
-
-function* unreachable(
-  verdicts: ReadonlyMap<string, Verdict>,
-): Generator<Extract<Verdict, { kind: "unreachable" }>> {
-  for (const verdict of verdicts.values()) if (verdict.kind === "unreachable") yield verdict;
+  for (const verdict of verdicts.values()) if (verdict.kind === "unreachable") throw verdict.error;
 }
 
 async function read(
@@ -75,11 +72,6 @@ async function read(
       }),
     );
   return found;
-}
-
-async function again(deps: DeployDeps, puts: readonly Put[]): Promise<CertificateRecord[]> {
-  const records = await deps.certificates.getMany(puts.map(({ record }) => record.id));
-  return records.filter((record) => record !== undefined);
 }
 
 async function noteServed(deps: DeployDeps, node: NodeConfig, puts: readonly Put[]): Promise<void> {
@@ -153,7 +145,8 @@ async function stop(
   seen: Partial<NodeState> = {},
 ): Promise<void> {
   const { serial = "" } = put.job;
-  await note(deps, node, put, { ok: false, refused: serial, ...seen });
+  // Why stands there too, as this may be all that is left of it.
+  await note(deps, node, put, { ok: false, refused: serial, owed: error.message, ...seen });
   await rollouts.stop(put.record, error);
 }
 

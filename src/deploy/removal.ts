@@ -1,4 +1,4 @@
-import type { NodeConfig, Terminations } from "../config/terminations.ts";
+import { isConfigured, type NodeConfig, type Terminations } from "../config/terminations.ts";
 import type { CertificateRecord } from "../core/certificate.ts";
 import type { DeployDeps } from "./ports.ts";
 
@@ -13,7 +13,7 @@ export function placesOf(
     (terminations.get(spec.vipPort) ?? []).map(({ name }) => [name, spec.vipPort] as const),
   );
   for (const [node, { vipPort }] of Object.entries(nodes ?? {}))
-    if (terminations.get(vipPort)?.some(({ name }) => name === node)) places.set(node, vipPort);
+    if (isConfigured(terminations, { node, vipPort })) places.set(node, vipPort);
   return [...places].map(([node, vipPort]) => ({ node, vipPort }));
 }
 

@@ -21,21 +21,32 @@ export function isUpToDate(state: NodeState | undefined, serial: string, vipPort
   return state?.ok === true && state.serial === serial && state.vipPort === vipPort;
 }
 
+/** The node that did not serve this leaf: no other node is given it, until somebody tries again. */
+export function refusedBy(
+  nodes: readonly Pick<NodeConfig, "name">[],
+  { leaf, nodes: states }: Pick<CertificateRecord, "leaf" | "nodes">,
+): string | undefined {
+  return nodes.find(({ name }) => {
+    const refused = states?.[name]?.refused;
+    return refused !== undefined && refused === leaf?.serial;
+  })?.name;
+}
+
 /**
  * One node after the other, in the order of the configuration. One that cannot be reached is gone past, unless it is
  * to be waited for, as the first one is: nothing goes to the others that has not been seen to work there.
  */
 export function nextStep(
   nodes: readonly Pick<NodeConfig, "name" | "waitFor">[],
-  { spec, leaf, nodes: states }: Pick<CertificateRecord, "spec" | "leaf" | "nodes">,
+  record: Pick<CertificateRecord, "spec" | "leaf" | "nodes">,
   unavailable: (node: string) => string | undefined,
 ): Step {
-  const serial = leaf?.serial ?? "";
+  const refusing = refusedBy(nodes, record);
+  if (refusing !== undefined) return { kind: "stopped", node: refusing };
+  const serial = record.leaf?.serial ?? "";
   const owed: Owed[] = [];
   for (const [index, { name, waitFor = index === 0 }] of nodes.entries()) {
-    const state = states?.[name];
-    if (isUpToDate(state, serial, spec.vipPort)) continue;
-    if (state?.refused === serial) return { kind: "stopped", node: name };
+    if (isUpToDate(record.nodes?.[name], serial, record.spec.vipPort)) continue;
     const why = unavailable(name);
     if (why === undefined) return { kind: "go", node: name, owed };
     owed.push({ node: name, why });

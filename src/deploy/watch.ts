@@ -108,8 +108,7 @@ export class NodeWatch {
       at,
     );
     log(`${name} serves ${drifted.length} certificates wrongly; they are brought there again.`);
-    const records = await certificates.getMany(drifted.map(({ record }) => record.id));
-    await this.#rollouts.advance(records.filter((record) => record !== undefined));
+    await this.#rollouts.advance(await certificates.present(drifted.map(({ record }) => record.id)));
     if (!(await nodes.onceIn(`drift:${name}`, TELL_EVERY))) return;
     const lines = drifted
       .slice(0, SHOWN)

@@ -15,6 +15,7 @@ import {
 import { QueueView } from "./view.ts";
 
 const CHUNK = 1_000;
+const HURRIED_AT_ONCE = 100;
 /** A finished job leaves nothing behind: its id must be free for the next order of the certificate. */
 const LEAVE_NOTHING = { removeOnComplete: true, removeOnFail: true } as const;
 
@@ -177,11 +178,16 @@ export class Producer extends QueueView {
         );
   }
 
-  /** A deployment that was put off is begun now. */
-  async hurryDeploy(node: string, id: string, serial: string): Promise<void> {
-    const job = await Job.fromId(this.queue(queueNames.deploy(node)), jobIds.deploy(id, serial));
-    // One that does not sleep is on its way already.
-    await job?.promote().catch(() => undefined);
+  /** Deployments that were put off are begun now. */
+  async hurryDeploys(jobs: readonly { node: string; id: string; serial: string }[]): Promise<void> {
+    for (let from = 0; from < jobs.length; from += HURRIED_AT_ONCE)
+      await Promise.all(
+        jobs.slice(from, from + HURRIED_AT_ONCE).map(async ({ node, id, serial }) => {
+          const job = await Job.fromId(this.queue(queueNames.deploy(node)), jobIds.deploy(id, serial));
+          // One that does not sleep is on its way already.
+          await job?.promote().catch(() => undefined);
+        }),
+      );
   }
 
   /** Sends what the box holds, after `delay` milliseconds; a mail that is waiting already takes it along. */

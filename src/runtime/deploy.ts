@@ -1,5 +1,6 @@
 import type { NodeConfig } from "../config/terminations.ts";
 import type { CertificateRecord } from "../core/certificate.ts";
+import { chunked } from "../core/chunked.ts";
 import { NodeDeployment, type NodeOutcome } from "../deploy/node.ts";
 import { placesServed } from "../deploy/places.ts";
 import { isUpToDate } from "../deploy/rollout.ts";
@@ -92,16 +93,10 @@ export function portsOf(
  */
 async function catchUp({ certificates, rollouts }: House, places: readonly NodeConfig[]): Promise<void> {
   if (places.length === 0) return;
-  let chunk: CertificateRecord[] = [];
-  for await (const record of certificates.all()) {
-    const { leaf, spec, nodes } = record;
-    const behind = places.some(
-      ({ name, vipPort }) =>
-        vipPort === spec.vipPort && leaf && !isUpToDate(nodes?.[name], leaf.serial, vipPort),
-    );
-    if (!behind || chunk.push(record) < CHUNK) continue;
-    await rollouts.advance(chunk);
-    chunk = [];
-  }
-  await rollouts.advance(chunk);
+  for await (const chunk of chunked(certificates.all(), CHUNK))
+    await rollouts.advance(chunk.filter((record) => places.some((place) => isBehind(record, place))));
+}
+
+function isBehind({ leaf, spec, nodes }: CertificateRecord, { name, vipPort }: NodeConfig): boolean {
+  return leaf !== undefined && vipPort === spec.vipPort && !isUpToDate(nodes?.[name], leaf.serial, vipPort);
 }

@@ -55,7 +55,7 @@ export function settlementDeps({ certificates, certificateFiles, notifier, clock
   return { certificates, files: certificateFiles, listener: notifier, clock };
 }
 
-function ledgerOf(house: House, account: string): Ledger {
+export function ledgerOf(house: House, account: string): Ledger {
   const limits = (house.config.cas.find(({ name }) => name === account) ?? house.config.cas[0]).limits;
   return new Ledger(house.redis, account, limits);
 }

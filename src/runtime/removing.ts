@@ -1,11 +1,10 @@
 import { accountOf, type CertificateRecord, holderOf } from "../core/certificate.ts";
 import { AppError } from "../core/errors.ts";
 import { beginRemoval } from "../deploy/removal.ts";
-import { Ledger } from "../limits/ledger.ts";
 import { settle } from "../store/settlement.ts";
 import { CaAccount } from "./accounts.ts";
 import type { House } from "./house.ts";
-import { settlementDeps } from "./pausing.ts";
+import { ledgerOf, settlementDeps } from "./pausing.ts";
 
 /** How often a removal is tried that was overtaken by a next try of its order. */
 const TRIES = 5;
@@ -31,7 +30,7 @@ export async function removeCertificate(
       if (!(await settle(settlementDeps(house), record, change))) continue;
       const account = accountOf(record, house.config.cas[0].name);
       await house.producer.withdraw(account, record);
-      await ledgerOf(house, account)?.release(holderOf(record));
+      await ledgerOf(house, account).release(holderOf(record));
     }
     await beginRemoval(house.deployDeps, { ...record, status: "removed" });
     return record;
@@ -64,9 +63,4 @@ export async function revokeLeaf(
   } finally {
     await account.close();
   }
-}
-
-function ledgerOf({ config, redis }: House, account: string): Ledger | undefined {
-  const ca = config.cas.find(({ name }) => name === account);
-  return ca && new Ledger(redis, account, ca.limits);
 }

@@ -56,6 +56,14 @@ describe("the next step of a roll-out", () => {
     });
   });
 
+  it("goes to no node while any of them has refused this leaf, wherever it stands", () => {
+    const refused = { ...OLD, ok: false, refused: "0B" };
+    expect(step({ canary: DONE, lb1: OLD, lb2: refused })).toEqual({ kind: "stopped", node: "lb2" });
+    expect(step({ canary: DONE, lb1: OLD, lb2: refused }, ["lb1"])).toMatchObject({ kind: "stopped" });
+    // One that is configured no more has no say.
+    expect(step({ canary: DONE, lb1: OLD, gone: refused })).toMatchObject({ kind: "go", node: "lb1" });
+  });
+
   it("goes back to a node that was seen to serve something else, and to one of another port", () => {
     expect(step({ canary: { ...DONE, ok: false }, lb1: DONE, lb2: DONE })).toMatchObject({ node: "canary" });
     expect(step({ canary: { ...DONE, vipPort: 8443 }, lb1: DONE, lb2: DONE })).toMatchObject({
