@@ -16,10 +16,11 @@ import type { HaproxyTarget } from "../../src/config/terminations.ts";
 import { AppError } from "../../src/core/errors.ts";
 import type { Bundle, Examined, Target } from "../../src/deploy/target.ts";
 import { createHaproxyTarget } from "../../src/deploy/targets/haproxy/target.ts";
+import { isServed, served } from "../../src/deploy/verify.ts";
 import { bundleMaker } from "../support/bundles.ts";
 import { makeTestCa, type TestCa } from "../support/chains.ts";
 import { type Haproxy, type HaproxyOptions, startHaproxy } from "../support/haproxy.ts";
-import { tempDir, waitUntil } from "../support/temp.ts";
+import { freePort, tempDir, waitUntil } from "../support/temp.ts";
 
 let ca: TestCa;
 let haproxy: Haproxy;
@@ -103,15 +104,15 @@ function files(): Map<string, string> {
 
 /** Stands between target and socket, and notes what is sent; `answer` may stand in for HAProxy. */
 async function between(
-  answer: (command: string) => string | undefined = () => undefined,
+  answer: (command: string) => string | undefined | Promise<undefined> = () => undefined,
 ): Promise<{ socket: string; sent: string[]; stop(): void }> {
   const socket = join(tempDir("certherd-between"), "socket");
   const sent: string[] = [];
   const server: Server = createServer((client) => {
     const real = connect(haproxy.socket);
-    client.setEncoding("utf8").on("data", (text: string) => {
+    client.setEncoding("utf8").on("data", async (text: string) => {
       sent.push(text.split("\n", 1)[0] ?? "");
-      const instead = answer(text);
+      const instead = await answer(text);
       if (instead === undefined) real.write(text);
       else if (instead === "") client.end();
       else client.write(instead);
@@ -178,6 +179,24 @@ describe("a batch", () => {
     stop();
   });
 
+  it("that is served with other issuers, or none, by somebody's hand is served whole again", async () => {
+    const one = await bundle("a.example.com");
+    await target.put([one]);
+    const isWhole = async (): Promise<boolean> =>
+      isServed(
+        await served({ address: "127.0.0.1", port: haproxy.port }, "a.example.com", { timeout: 3_000 }),
+        one,
+      );
+    for (const issuers of [ca.rootPem, ""]) {
+      const other = (one.leafPem + issuers + one.keyPem).trim();
+      await haproxy.command(`set ssl cert ${file(one.id)} <<\n${other}\n\n`);
+      await haproxy.command(`commit ssl cert ${file(one.id)}\n`);
+      expect(await isWhole()).toBe(false);
+      expect(await target.put([one])).toEqual(new Map());
+      expect(await isWhole()).toBe(true);
+    }
+  });
+
   it("leaves foreign lines, their order, owner and mode alone", async () => {
     const foreign = `# mine\n\n${join(haproxy.dir, "default.pem")} [alpn http/1.1] mine.example   # to the end\n`;
     writeFileSync(haproxy.crtList, foreign);
@@ -198,6 +217,19 @@ describe("a batch", () => {
     await target.remove([one]);
     expect(list()).toBe(`${foreign}${file(two.id)}\n`);
     expect(statSync(haproxy.crtList)).toMatchObject({ uid, gid, mode: 0o100640 });
+  });
+
+  it("that another crt-list has already is put into ours as well", async () => {
+    const other = join(tempDir("certherd-other"), "other.txt");
+    const one = await bundle("a.example.com");
+    writeFileSync(file(one.id), pem(one));
+    writeFileSync(other, `${file(one.id)}\n`);
+    await haproxy.stop();
+    haproxy = await startHaproxy({ dir: haproxy.dir, bind: `crt-list ${other}` });
+    target = targetOf();
+    expect(await target.put([one])).toEqual(new Map());
+    const inMemory = await haproxy.command(`show ssl crt-list ${haproxy.crtList}\n`);
+    for (const text of [inMemory, list()]) expect(text.split(file(one.id))).toHaveLength(2);
   });
 
   it("finds a line that somebody has written since the last one", async () => {
@@ -430,15 +462,15 @@ describe("another client", () => {
     const one = await bundle("a.example.com");
     const foreign = join(haproxy.dir, "default.pem");
     const before = await haproxy.serial("default.invalid");
-    let opened: Promise<string> | undefined;
-    const { socket, stop } = await between((text) => {
+    let opened = "";
+    const { socket, stop } = await between(async (text) => {
       if (text.startsWith("new ssl cert"))
-        opened = haproxy.command(`set ssl cert ${foreign} <<\n${readFileSync(foreign, "utf8")}\n`);
+        opened = await haproxy.command(`set ssl cert ${foreign} <<\n${readFileSync(foreign, "utf8")}\n`);
       return undefined;
     });
     const error = await fault(targetOf({ socket }).put([one]));
     stop();
-    expect(await opened).toContain("Transaction created");
+    expect(opened).toContain("Transaction created");
     expect(error).toMatchObject({ code: "node_busy", disposition: "unavailable" });
     await haproxy.command(`commit ssl cert ${foreign}\n`);
     expect(await haproxy.serial("default.invalid")).toBe(before);
@@ -527,7 +559,7 @@ describe("a node that cannot", () => {
 });
 
 it("is spoken to over TCP as well", async () => {
-  const port = haproxy.httpPort + 20_000;
+  const port = await freePort();
   await restartWith({ global: [`stats socket 127.0.0.1:${port} level admin`] });
   const one = await bundle("a.example.com");
   expect(await targetOf({ socket: `127.0.0.1:${port}` }).put([one])).toEqual(new Map());

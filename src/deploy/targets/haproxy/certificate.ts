@@ -4,14 +4,41 @@ import type { Bundle } from "../../target.ts";
 import { setCommand } from "./commands.ts";
 import { requestOf } from "./connection.ts";
 
+const BLOCKS = /-----BEGIN CERTIFICATE-----[\s\S]+?-----END CERTIFICATE-----/g;
+
 /** Leaf, issuers and key in one file, as HAProxy's `crt` has it. */
 export function pemOf({ keyPem, leafPem, issuersPem }: Bundle): string {
   return leafPem + issuersPem + keyPem;
 }
 
-/** SHA-1 of the leaf, in hex, as HAProxy prints it. A serial alone might be another CA's as well. */
-export function fingerprintOf({ leafPem }: Bundle): string {
-  return new X509Certificate(leafPem).fingerprint.replaceAll(":", "");
+/** A certificate without its key, in the words of `show ssl cert`. */
+export interface Shown {
+  /** SHA-1 of the leaf, in hex. A serial alone might be another CA's as well. */
+  fingerprint: string;
+  /** Subject and issuer of each certificate behind the leaf, as nothing else of them is shown. */
+  chain: readonly string[];
+}
+
+/** How HAProxy shows this bundle once it has it. */
+export function shownOf({ leafPem, issuersPem }: Bundle): Shown {
+  const issuers = issuersPem.match(BLOCKS) ?? [];
+  return {
+    fingerprint: new X509Certificate(leafPem).fingerprint.replaceAll(":", ""),
+    chain: issuers.flatMap((pem) => {
+      const { subject, issuer } = new X509Certificate(pem);
+      return [oneLine(subject), oneLine(issuer)];
+    }),
+  };
+}
+
+/** Names beyond ASCII come out differently: such a chain counts as another one, and is handed over once too often. */
+export function isSame(one: Shown, other: Shown): boolean {
+  return one.fingerprint === other.fingerprint && one.chain.join("\n") === other.chain.join("\n");
+}
+
+/** As X509_NAME_oneline(3) writes a name. */
+function oneLine(name: string): string {
+  return name === "" ? "" : `/${name.replaceAll("\n", "/")}`;
 }
 
 /**

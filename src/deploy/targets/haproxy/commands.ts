@@ -1,11 +1,12 @@
 import { AppError } from "../../../core/errors.ts";
 import { misconfigured } from "../owner.ts";
+import type { Shown } from "./certificate.ts";
 import type { RuntimeConnection } from "./connection.ts";
 
 /** How HAProxy has a certificate in memory. */
 export interface StoredCertificate {
-  /** SHA-1 of the leaf, in hex; undefined while the store is empty. */
-  fingerprint: string | undefined;
+  /** Undefined while the store is empty. */
+  shown: Shown | undefined;
   /** In some crt-list, or in a `crt` of a bind line: which of them is not told. */
   used: boolean;
 }
@@ -23,7 +24,7 @@ export interface ProcessInfo {
 const DEFAULT_BUFFER = 16_384;
 
 /**
- * The commands of the runtime socket, and how their answers are understood (the words are the same from 2.2 to 3.2:
+ * The commands of the runtime socket, and how their answers are understood (the words are the same from 2.2 to 3.4:
  * src/ssl_ckch.c, src/ssl_crtlist.c). There are no codes: what is not the known success is a failure, an empty answer
  * too. A refusal is an AppError `target_refused` with HAProxy's own words, about the one certificate; `node_busy` is
  * thrown while somebody else has the certificates locked, and `node_misconfigured` where the level is too low.
@@ -57,7 +58,8 @@ export class RuntimeCommands {
   /** tune.bufsize in bytes. No command names it, but there is a pool of buffers, and one a little larger. */
   async bufferSize(): Promise<number> {
     const answer = await this.#ask("show pools");
-    return Number(/\bPool buffer \((\d+) bytes\)/.exec(answer)?.[1] ?? DEFAULT_BUFFER);
+    // From 3.3 on it says "(16384 bytes/64)".
+    return Number(/\bPool buffer \((\d+) bytes\b/.exec(answer)?.[1] ?? DEFAULT_BUFFER);
   }
 
   /** The names of the crt-lists in use, not what is in them. */
@@ -95,7 +97,10 @@ export class RuntimeCommands {
     if (answer.startsWith("Can't display the certificate: Not found")) return undefined;
     const status = /^Status: (.+)$/m.exec(answer)?.[1];
     if (status === undefined) throw refused("show ssl cert", answer);
-    return { fingerprint: /^SHA1 FingerPrint: ([0-9A-F]+)$/m.exec(answer)?.[1], used: status === "Used" };
+    const fingerprint = /^SHA1 FingerPrint: ([0-9A-F]+)$/m.exec(answer)?.[1];
+    const chain = Array.from(answer.matchAll(/^Chain (?:Subject|Issuer): (.*)$/gm), ([, name = ""]) => name);
+    const shown = fingerprint === undefined ? undefined : { fingerprint, chain };
+    return { shown, used: status === "Used" };
   }
 
   /** Makes room for a new file. */

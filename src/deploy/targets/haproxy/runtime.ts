@@ -3,7 +3,7 @@ import type { HaproxyTarget } from "../../../config/terminations.ts";
 import { AppError } from "../../../core/errors.ts";
 import type { Bundle } from "../../target.ts";
 import { misconfigured } from "../owner.ts";
-import { fingerprintOf, pemOf } from "./certificate.ts";
+import { isSame, pemOf, shownOf } from "./certificate.ts";
 import { busyWith, type RuntimeCommands } from "./commands.ts";
 
 /** Throws `node_misconfigured` unless this is a socket through which certificates can be changed. */
@@ -54,7 +54,7 @@ export class Runtime {
   async put(bundle: Bundle, file: string): Promise<void> {
     const stored = await this.#commands.stored(file);
     // An empty one is what a crash has left, and counts as not there.
-    if (stored?.fingerprint === undefined) {
+    if (stored?.shown === undefined) {
       if (stored === undefined) await this.#commands.create(file);
       await this.#orDelete(file, async () => {
         await this.#change(file, pemOf(bundle));
@@ -62,7 +62,7 @@ export class Runtime {
       });
       return;
     }
-    if (stored.fingerprint !== fingerprintOf(bundle)) await this.#change(file, pemOf(bundle));
+    if (!isSame(stored.shown, shownOf(bundle))) await this.#change(file, pemOf(bundle));
     if (!stored.used || !(await this.#isListed(file))) await this.#add(file);
   }
 
