@@ -33,7 +33,6 @@ export async function putBatch(
   if (puts.length === 0) return;
   const bundles = await read(puts, (id) => deps.files.bundle(id));
   const present = puts.filter(({ job }) => bundles.get(job.id)?.serial === job.serial);
-  const missing = puts.filter((put) => !present.includes(put));
   const wanted = present.flatMap(({ job }) => bundles.get(job.id) ?? []);
   const failures = wanted.length > 0 ? await target.put(wanted) : new Map<string, AppError>();
   const given = wanted.filter(({ id }) => !failures.has(id));
@@ -44,8 +43,8 @@ export async function putBatch(
   for (const { job } of served) outcomes.set(job, DONE);
   await rollouts.advance(await deps.certificates.present(served.map(({ job }) => job.id)));
 
-  // One that is newer has a job of its own.
-  for (const put of missing)
+  // What is newer here has a job of its own.
+  for (const put of puts)
     if (!bundles.has(put.job.id)) await stop(deps, rollouts, node, put, filesMissing(put));
   for (const put of present) {
     const error = failures.get(put.job.id);
