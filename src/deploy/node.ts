@@ -9,7 +9,7 @@ import type { Rollouts } from "./advance.ts";
 import type { DeployDeps } from "./ports.ts";
 import { putBatch } from "./put.ts";
 import { finishRemoval } from "./removal.ts";
-import { refusedBy } from "./rollout.ts";
+import { isUpToDate, refusedBy } from "./rollout.ts";
 import type { Target } from "./target.ts";
 
 export type NodeOutcome = Outcome<DeployJob>;
@@ -24,6 +24,8 @@ const TELL_EVERY = 3_600_000;
 
 /** One batch of jobs, told apart. */
 export interface Batch {
+  /** Served here already. */
+  served: CertificateRecord[];
   puts: { job: DeployJob; record: CertificateRecord }[];
   removals: { job: DeployJob; record: CertificateRecord | undefined }[];
 }
@@ -52,11 +54,13 @@ export class NodeDeployment {
     const rest = this.#restUntil - clock.now();
     if (rest > 0) return jobs.map(() => ({ kind: "hold", ms: rest }));
     const outcomes = new Map<DeployJob, NodeOutcome>();
-    let batch: Batch = { puts: [], removals: [] };
+    let batch: Batch = { served: [], puts: [], removals: [] };
     try {
       await this.#inTurn(async () => {
         // Within the turn: another node may have refused one of them while this one was waiting.
         batch = await this.#sorted(jobs);
+        // Whoever noted that may have died before it was moved on.
+        await this.#rollouts.advance(batch.served);
         await this.#remove(batch.removals, outcomes);
         await putBatch(this.#deps, this.#rollouts, this.#node, this.#target, batch.puts, outcomes);
       });
@@ -71,15 +75,18 @@ export class NodeDeployment {
   /** Jobs that have been overtaken are in neither part: they are done. */
   async #sorted(jobs: readonly DeployJob[]): Promise<Batch> {
     const records = await this.#deps.certificates.getMany(jobs.map(({ id }) => id));
-    const batch: Batch = { puts: [], removals: [] };
+    const batch: Batch = { served: [], puts: [], removals: [] };
     for (const [index, job] of jobs.entries()) {
       const record = records[index];
       const here = record !== undefined && record.spec.vipPort === this.#node.vipPort;
       const gone = !record || record.status === "removed";
       if (job.serial === undefined) {
         if (gone || !here) batch.removals.push({ job, record });
-      } else if (record && here && !gone && this.#isWanted(record, job.serial))
-        batch.puts.push({ job, record });
+      } else if (record && here && !gone && this.#isWanted(record, job.serial)) {
+        if (isUpToDate(record.nodes?.[this.#node.name], job.serial, this.#node.vipPort))
+          batch.served.push(record);
+        else batch.puts.push({ job, record });
+      }
     }
     return batch;
   }

@@ -1,9 +1,12 @@
+import { X509Certificate } from "node:crypto";
 import type { NodeConfig } from "../config/terminations.ts";
 import type { CertificateRecord, NodeState } from "../core/certificate.ts";
-import { AppError } from "../core/errors.ts";
+import { AppError, asAppError } from "../core/errors.ts";
 import { DONE } from "../queue/consumer.ts";
 import type { DeployJob } from "../queue/names.ts";
+import { isDamaged } from "../store/vault.ts";
 import type { Rollouts } from "./advance.ts";
+import { takeBack } from "./back.ts";
 import { look } from "./look.ts";
 import type { NodeOutcome } from "./node.ts";
 import type { DeployDeps } from "./ports.ts";
@@ -31,7 +34,7 @@ export async function putBatch(
   outcomes: Map<DeployJob, NodeOutcome>,
 ): Promise<void> {
   if (puts.length === 0) return;
-  const bundles = await read(puts, (id) => deps.files.bundle(id));
+  const { bundles, faults } = await read(puts, (id) => deps.files.bundle(id));
   const present = puts.filter(({ job }) => bundles.get(job.id)?.serial === job.serial);
   const wanted = present.flatMap(({ job }) => bundles.get(job.id) ?? []);
   const failures = wanted.length > 0 ? await target.put(wanted) : new Map<string, AppError>();
@@ -43,34 +46,70 @@ export async function putBatch(
   for (const { job } of served) outcomes.set(job, DONE);
   await rollouts.advance(await deps.certificates.present(served.map(({ job }) => job.id)));
 
-  // What is newer here has a job of its own.
   for (const put of puts)
-    if (!bundles.has(put.job.id)) await stop(deps, rollouts, node, put, filesMissing(put));
+    if (isMissing(put, bundles.get(put.job.id)))
+      await stop(deps, rollouts, node, put, faults.get(put.job.id) ?? filesMissing(put));
   for (const put of present) {
-    const error = failures.get(put.job.id);
+    const error = failures.get(put.job.id) ?? brokenOff(verdicts.get(put.job.id), served.length > 0);
     if (error) await refused(deps, rollouts, node, put, error, outcomes);
   }
-  const wrong = present.flatMap((put) => {
+  await stopWrong(deps, rollouts, node, target, present, verdicts);
+  if (served.length === 0)
+    for (const verdict of verdicts.values()) if (verdict.kind === "unreachable") throw verdict.error;
+}
+
+/** No files, or those of an earlier leaf, as after a restored backup; what is newer here has a job of its own. */
+function isMissing({ record, job }: Put, bundle: Bundle | undefined): boolean {
+  if (!bundle || bundle.serial === job.serial) return !bundle;
+  const begins = Date.parse(new X509Certificate(bundle.leafPem).validFrom);
+  return begins < (record.leaf?.notBefore ?? 0);
+}
+
+/** Where the node answers under other names, it is about this one alone. */
+function brokenOff(verdict: Verdict | undefined, othersAreServed: boolean): AppError | undefined {
+  if (verdict?.kind !== "unreachable" || !othersAreServed) return undefined;
+  return new AppError(verdict.error.message, { code: verdict.error.code, disposition: "retry" });
+}
+
+async function stopWrong(
+  deps: DeployDeps,
+  rollouts: Rollouts,
+  node: NodeConfig,
+  target: Target,
+  puts: readonly Put[],
+  verdicts: ReadonlyMap<string, Verdict>,
+): Promise<void> {
+  const wrong = puts.flatMap((put) => {
     const verdict = verdicts.get(put.job.id);
-    return verdict?.kind === "wrong" ? [{ ...put, verdict }] : [];
+    return verdict?.kind === "wrong" ? [{ ...put, serial: put.job.serial ?? "", verdict }] : [];
   });
-  await takeBack(deps, rollouts, node, target, wrong);
-  for (const verdict of verdicts.values()) if (verdict.kind === "unreachable") throw verdict.error;
+  const previous = await read(wrong, (id) => deps.files.previousBundle(id));
+  const backs = await takeBack(deps, node, target, wrong, previous.bundles);
+  for (const [index, put] of wrong.entries()) {
+    const back = backs[index];
+    if (back) await stop(deps, rollouts, node, put, back.error, { serial: back.serial });
+  }
 }
 
 async function read(
   puts: readonly { record: CertificateRecord }[],
   get: (id: string) => Promise<Bundle | undefined>,
-): Promise<Map<string, Bundle>> {
-  const found = new Map<string, Bundle>();
+): Promise<{ bundles: Map<string, Bundle>; faults: Map<string, AppError> }> {
+  const bundles = new Map<string, Bundle>();
+  const faults = new Map<string, AppError>();
+  const readOne = async (id: string): Promise<void> => {
+    try {
+      const bundle = await get(id);
+      if (bundle) bundles.set(id, bundle);
+    } catch (error) {
+      // Of this one alone.
+      if (!isDamaged(error)) throw error;
+      faults.set(id, asAppError(error));
+    }
+  };
   for (let from = 0; from < puts.length; from += READS)
-    await Promise.all(
-      puts.slice(from, from + READS).map(async ({ record: { id } }) => {
-        const bundle = await get(id);
-        if (bundle) found.set(id, bundle);
-      }),
-    );
-  return found;
+    await Promise.all(puts.slice(from, from + READS).map(({ record: { id } }) => readOne(id)));
+  return { bundles, faults };
 }
 
 async function noteServed(deps: DeployDeps, node: NodeConfig, puts: readonly Put[]): Promise<void> {
@@ -103,36 +142,6 @@ async function refused(
   outcomes.set(put.job, { kind: "later", at, data: { ...put.job, tries: tries + 1 } });
   await note(deps, node, put, { ok: false, owed: error.message });
   await rollouts.wait(put.record, node.name, error, at);
-}
-
-/** Its certificate before is put back, or none where there was none, and it is seen what the node serves then. */
-async function takeBack(
-  deps: DeployDeps,
-  rollouts: Rollouts,
-  node: NodeConfig,
-  target: Target,
-  wrong: readonly (Put & { verdict: Extract<Verdict, { kind: "wrong" }> })[],
-): Promise<void> {
-  if (wrong.length === 0) return;
-  const before = await read(wrong, (id) => deps.files.previousBundle(id));
-  const none = wrong.filter(({ job }) => !before.has(job.id)).map(({ record }) => record);
-  if (before.size > 0) await target.put([...before.values()]);
-  if (none.length > 0) await target.remove(none.map(({ id, spec: { names } }) => ({ id, names })));
-  const verdicts = await look(deps.certificates, node, [...before.values()], { within: node.verifyWithin });
-  for (const { verdict, ...put } of wrong) {
-    const after = verdicts.get(put.job.id);
-    const back =
-      after?.kind === "served" ? "has got back the certificate before it" : "has been given it back";
-    const what = before.has(put.job.id)
-      ? `${node.name} ${back}.`
-      : `It was taken away from ${node.name} again.`;
-    const serial = after?.kind === "served" ? (before.get(put.job.id)?.serial ?? "") : verdict.serial;
-    const error = new AppError(
-      `${node.name} does not serve the new certificate, serial ${put.job.serial}, under ${verdict.name}: ${verdict.detail} ${what} When that is mended: certherd retry`,
-      { code: "not_served", disposition: "node", identifier: verdict.name },
-    );
-    await stop(deps, rollouts, node, put, error, { serial });
-  }
 }
 
 async function stop(

@@ -1,6 +1,7 @@
 import type { NodeConfig } from "../config/terminations.ts";
 import type { CertificateRecord } from "../core/certificate.ts";
 import type { AppError } from "../core/errors.ts";
+import { readable } from "../store/settlement.ts";
 import type { Rollouts } from "./advance.ts";
 import { look } from "./look.ts";
 import type { DeployDeps } from "./ports.ts";
@@ -13,6 +14,11 @@ const TELL_EVERY = 3_600_000;
 const SHOWN = 20;
 /** Certificates read for one slice, whatever port they are for. */
 const PAGE = 500;
+
+interface Drifted {
+  record: CertificateRecord;
+  verdict: Extract<Verdict, { kind: "wrong" }>;
+}
 
 /**
  * Looks again at what one node serves, a slice at each turn and round again: somebody may have changed it by hand, or
@@ -59,19 +65,28 @@ export class NodeWatch {
       within: this.#node.verifyWithin,
     });
     const verdicts = new Map([...first, ...second]);
-    const drifted: { record: CertificateRecord; verdict: Extract<Verdict, { kind: "wrong" }> }[] = [];
+    const drifted: Drifted[] = [];
     for (const record of records) {
       const verdict = verdicts.get(record.id);
       if (verdict?.kind === "wrong") drifted.push({ record, verdict });
       if (verdict?.kind === "unreachable") return await this.#down(record, verdict.error);
     }
-    await this.#heal(drifted);
+    await this.#heal(await this.#stillServed(drifted));
+  }
+
+  /** Looking takes its time: what was renewed, paused or removed meanwhile is nothing to be healed. */
+  async #stillServed(drifted: readonly Drifted[]): Promise<Drifted[]> {
+    const now = await this.#deps.certificates.getMany(drifted.map(({ record }) => record.id));
+    return drifted.filter(({ record }, index) => {
+      const present = now[index];
+      return present?.status === "serving" && present.leaf?.serial === record.leaf?.serial;
+    });
   }
 
   async #bundles(records: readonly CertificateRecord[]): Promise<Bundle[]> {
     const bundles: Bundle[] = [];
     for (const { id, leaf } of records) {
-      const bundle = await this.#deps.files.bundle(id);
+      const bundle = await readable(this.#deps.files.bundle(id));
       if (bundle !== undefined && bundle.serial === leaf?.serial) bundles.push(bundle);
     }
     return bundles;
@@ -90,9 +105,7 @@ export class NodeWatch {
     );
   }
 
-  async #heal(
-    drifted: readonly { record: CertificateRecord; verdict: Extract<Verdict, { kind: "wrong" }> }[],
-  ): Promise<void> {
+  async #heal(drifted: readonly Drifted[]): Promise<void> {
     const [first] = drifted;
     if (!first) return;
     const { certificates, nodes, clock, log, warn } = this.#deps;

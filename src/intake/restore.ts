@@ -9,6 +9,7 @@ import type { Accepted } from "../store/certificates.ts";
 import type { CertificateFile, PendingOrder } from "../store/files.ts";
 import type { AcceptedLine, ImportHeader, ImportLine } from "../store/import-files.ts";
 import { type ImportCounts, NO_COUNTS } from "../store/imports.ts";
+import { readable } from "../store/settlement.ts";
 import { addMissingJobs, ensureJobs } from "./jobs.ts";
 import { restoreNewer } from "./newest.ts";
 import type { RestoreDeps } from "./ports.ts";
@@ -142,7 +143,7 @@ async function enqueueAgain(
   const orders = new Map<string, PendingOrder>();
   for (const { spec } of lines) {
     const id = idOf(spec);
-    const order = await deps.certificateFiles.pendingOrder(id);
+    const order = await readable(deps.certificateFiles.pendingOrder(id));
     if (order && deps.knownAccounts.includes(order.ca)) orders.set(id, order);
   }
   await deps.enqueuer.enqueue(
@@ -174,7 +175,8 @@ async function resumeOrders(
 /** The record is of this acceptance or a later one, or is what it asked for already. What had failed was tried again. */
 function isAnswered(record: CertificateRecord, { at, spec, force }: AcceptedLine): boolean {
   if (record.acceptedAt >= at) return true;
-  if (force) return false;
+  // What was removed in between has been asked for anew.
+  if (force || record.status === "removed") return false;
   return JSON.stringify(record.spec) === JSON.stringify(spec) && !isRetriable(record);
 }
 

@@ -25,6 +25,8 @@ export interface CertificateFile extends CertificateState {
   acceptedAt: number;
   importId?: string;
   leaf?: IssuedLeaf;
+  /** The serial of the leaf that was told to be in use, on every node. */
+  served?: string;
   provenance?: Provenance;
 }
 

@@ -56,6 +56,8 @@ async function keepPresent(folder: string, stem: string): Promise<void> {
   const present = await readJson<CertificateFile>(join(folder, "certificate.json"));
   const staged = await readJson<CertificateFile>(join(nextIn(folder), "certificate.json"));
   if (!present?.leaf || present.leaf.serial === staged?.leaf?.serial) return;
+  // What was never in use is nothing to go back to: the one that was is kept already.
+  if (present.served !== undefined && present.served !== present.leaf.serial) return;
   const paths = setPaths(folder, stem);
   const { serial } = present.leaf;
   const names = leafNames(present, (await readText(paths.cert)) ?? "");

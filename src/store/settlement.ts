@@ -2,6 +2,7 @@ import type { CertificateRecord } from "../core/certificate.ts";
 import type { Clock } from "../core/clock.ts";
 import type { CertificateStore, Transition } from "./certificates.ts";
 import { type CertificateFiles, certificateFile } from "./files.ts";
+import { isDamaged } from "./vault.ts";
 
 /** Who is told when a certificate settles, or the last one of an import. */
 export interface SettlementListener {
@@ -14,6 +15,16 @@ export interface SettlementDeps {
   files: CertificateFiles;
   listener: SettlementListener;
   clock: Clock;
+}
+
+/** Undefined where its entry in the store is damaged, and it is on no disk here: that is told where it is needed. */
+export async function readable<T>(reading: Promise<T>): Promise<T | undefined> {
+  try {
+    return await reading;
+  } catch (error) {
+    if (isDamaged(error)) return undefined;
+    throw error;
+  }
 }
 
 export interface SettleOptions {
@@ -35,7 +46,7 @@ export async function settle(
   const { reason: __, detail: ___, until: ____, error: _____, ...kept } = record;
   const settled: CertificateRecord = { ...kept, ...state };
   if (change.reason !== "limit" && !committed) {
-    const before = await deps.files.read(record.id);
+    const before = await readable(deps.files.read(record.id));
     await deps.files.saveState(record.id, certificateFile(settled, before?.provenance));
   }
   const result = await deps.certificates.transition(record.id, record.generation, change, deps.clock.now());

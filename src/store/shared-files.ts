@@ -1,9 +1,8 @@
-import { AppError } from "../core/errors.ts";
 import { type CertificateFile, CertificateFiles, type IssuedFiles, type PendingOrder } from "./files.ts";
 import { compareFiles, fileStem, idOf, leafTime, type StoredBundle } from "./layout.ts";
 import { writePrevious } from "./placing.ts";
 import type { SharedRemovals } from "./shared-removals.ts";
-import { DAMAGED, type Vault } from "./vault.ts";
+import { isDamaged, type Vault } from "./vault.ts";
 import { type Entry, VaultEntries } from "./vault-entries.ts";
 
 /** Certificates compared with the vault at once, where all of them are. */
@@ -53,18 +52,8 @@ export class SharedCertificateFiles extends CertificateFiles {
   }
 
   async #readAll(ids: readonly string[]): Promise<CertificateFile[]> {
-    const files = await Promise.all(ids.map((id) => this.#readDespiteDamage(id)));
+    const files = await Promise.all(ids.map((id) => this.read(id)));
     return files.filter((file) => file !== undefined);
-  }
-
-  /** One entry that is no good must not keep all the others from being put back. */
-  async #readDespiteDamage(id: string): Promise<CertificateFile | undefined> {
-    try {
-      return await this.read(id);
-    } catch (error) {
-      if (error instanceof AppError && error.code === DAMAGED) return await super.read(id);
-      throw error;
-    }
   }
 
   /** The vault first: other hosts take it from there. */
@@ -74,9 +63,13 @@ export class SharedCertificateFiles extends CertificateFiles {
       if (at !== undefined && isOlder(file, at)) return;
       // Another host may have obtained a certificate meanwhile: then what is told here is of the one before.
       const isLate = (entry: Entry | undefined) => entry && leafTime(entry.file) > leafTime(file);
-      const stands = await this.#vault.change(id, (before) =>
-        before && isLate(before) ? before : { ...before, file },
-      );
+      const told = (before: Entry | undefined): Entry =>
+        before && isLate(before) ? before : { ...before, file };
+      const stands = await this.#vault.change(id, told).catch((error: unknown) => {
+        // The host that has its files writes it again, and reads what is told here from the index.
+        if (!isDamaged(error)) throw error;
+        return undefined;
+      });
       if (isLate(stands)) await this.#equalize(id);
       else await super.saveState(id, file);
     });
@@ -163,7 +156,7 @@ export class SharedCertificateFiles extends CertificateFiles {
 
   async #equalize(id: string): Promise<void> {
     const local = await super.read(id);
-    const entry = await this.#vault.entry(id);
+    const entry = await this.#entry(id, local !== undefined);
     if (!entry) {
       if (!local) return;
       const at = await this.#removals.at(id);
@@ -176,12 +169,23 @@ export class SharedCertificateFiles extends CertificateFiles {
     else if (JSON.stringify(entry.file) !== JSON.stringify(local)) await this.#copy(id, entry, local);
   }
 
+  /** A damaged one is written again from this disk, where that can be done; an older story gives way to a newer one later. */
+  async #entry(id: string, isHere: boolean): Promise<Entry | undefined> {
+    try {
+      return await this.#vault.entry(id);
+    } catch (error) {
+      if (!isHere || !isDamaged(error)) throw error;
+      await this.#publish(id);
+      return await this.#vault.entry(id);
+    }
+  }
+
   /** From the disk into the vault, unless something newer has come there. */
   async #publish(id: string): Promise<void> {
     const file = await super.read(id);
     if (!file) return;
     const [present, previous] = [await super.bundle(id), await super.previousBundle(id)];
-    await this.#vault.change(id, (before) => {
+    const change = (before: Entry | undefined): Entry => {
       if (before && compareFiles(before.file, file) > 0) return before;
       const same = before?.present?.serial === file.leaf?.serial;
       // Its key may have gone from this disk.
@@ -192,7 +196,8 @@ export class SharedCertificateFiles extends CertificateFiles {
         ...(stands === undefined ? {} : { present: stands }),
         ...(replaced === undefined ? {} : { previous: replaced }),
       };
-    });
+    };
+    await this.#vault.change(id, change, { mend: true });
   }
 
   /** From the vault to the disk. */

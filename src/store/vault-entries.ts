@@ -22,12 +22,17 @@ export class VaultEntries {
   }
 
   /** `change` may be called more than once; what it returns as it was is not written. Returns the entry that stands. */
-  async change(id: string, change: (before: Entry | undefined) => Entry): Promise<Entry | undefined> {
-    const stands = await this.#vault.update(entryName(id), (text) => {
+  async change(
+    id: string,
+    change: (before: Entry | undefined) => Entry,
+    options: { mend?: boolean } = {},
+  ): Promise<Entry | undefined> {
+    const write = (text: string | undefined): string | undefined => {
       const before = parsed<Entry>(text);
       const after = change(before);
       return after === before ? text : JSON.stringify(after);
-    });
+    };
+    const stands = await this.#vault.update(entryName(id), write, options);
     return parsed<Entry>(stands);
   }
 

@@ -10,7 +10,7 @@ const TAG = 16;
 /** What tells two states of an entry apart: no nonce is drawn twice. */
 const HEAD = 1 + NONCE;
 
-export const DAMAGED = "store_damaged";
+const DAMAGED = "store_damaged";
 
 /** The name under which the check value is encrypted: no entry has it, as theirs have a slash. */
 const CHECK = "check";
@@ -64,16 +64,18 @@ export class Vault {
 
   /**
    * Replaces a value by what `change` makes of it, over all hosts one after the other; `change` may be called more than
-   * once. What it returns unchanged is not written. Returns the value that stands.
+   * once. What it returns unchanged is not written. `mend`: what is damaged counts as nothing. Returns the value that
+   * stands.
    */
   async update(
     name: string,
     change: (before: string | undefined) => string | undefined,
+    { mend = false }: { mend?: boolean } = {},
   ): Promise<string | undefined> {
     const key = keys.vault(name);
     for (;;) {
       const sealed = await this.#redis.getBuffer(key);
-      const before = sealed === null ? undefined : await this.#open(name, sealed);
+      const before = sealed === null ? undefined : await this.#open(name, sealed, mend);
       const after = change(before);
       if (after === undefined || after === before) return before;
       const head = sealed === null ? "" : sealed.subarray(0, HEAD);
@@ -110,10 +112,12 @@ export class Vault {
     }
   }
 
-  async #open(name: string, sealed: Buffer): Promise<string> {
+  async #open(name: string, sealed: Buffer, mend = false): Promise<string | undefined> {
     const value = this.#decrypt(name, sealed);
     if (value !== undefined) return value;
-    throw (await this.#isOurs()) ? damaged(name) : wrongKey();
+    if (!(await this.#isOurs())) throw wrongKey();
+    if (!mend) throw damaged(name);
+    return undefined;
   }
 
   async #isOurs(): Promise<boolean> {
@@ -129,9 +133,13 @@ function wrongKey(): AppError {
   );
 }
 
+export function isDamaged(error: unknown): boolean {
+  return error instanceof AppError && error.code === DAMAGED;
+}
+
 function damaged(name: string): AppError {
   return new AppError(
-    `The entry "${name}" of the store in Redis is not what was written under that name; delete ${keys.vault(name)}, and it is written again from the files of the host that has it.`,
+    `The entry "${name}" of the store in Redis is not what was written under that name, and this host has no files to write it again from; start certherd on the host that has them, or delete ${keys.vault(name)}.`,
     { code: DAMAGED, disposition: "attention" },
   );
 }
