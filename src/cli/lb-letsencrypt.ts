@@ -6,7 +6,7 @@ import { issueOne } from "./commands/issue.ts";
 import { findCertificate } from "./commands/show.ts";
 import { NOBODY_RENEWS, someoneRenews, withHouse, withRestoredHouse } from "./house.ts";
 import { runBulk } from "./lb-bulk.ts";
-import { failure, notYetRemoved, removed, success } from "./lb-words.ts";
+import { failure, notYetRemoved, overtaken, removed, success } from "./lb-words.ts";
 import { type Io, note, outliveReader, print, processIo } from "./output.ts";
 import { removeAndWait } from "./removing.ts";
 import { version } from "./version.ts";
@@ -106,10 +106,16 @@ async function remove(io: Io, domains: readonly string[] | undefined): Promise<n
   if (domain === undefined || more.length > 0) throw misuse("-D needs one -d DOMAIN");
   return await withRestoredHouse(io, async (house) => {
     const record = await findCertificate(house, domain);
-    const { name, owed } = await removeAndWait(house, record, { revoke: false, max: NODES_PATIENCE });
-    print(io, owed.length === 0 ? removed(name) : notYetRemoved(name, owed));
-    house.tell(owed.length === 0 ? removed(name) : notYetRemoved(name, owed));
-    return owed.length === 0 ? 0 : 1;
+    const report = await removeAndWait(house, record, { revoke: false, max: NODES_PATIENCE });
+    const { name, owed } = report;
+    const words = !report.removed
+      ? overtaken(name)
+      : owed.length > 0
+        ? notYetRemoved(name, owed)
+        : removed(name);
+    print(io, words);
+    house.tell(words);
+    return report.removed && owed.length === 0 ? 0 : 1;
   });
 }
 

@@ -17,6 +17,10 @@ export function removed(name: string): string {
   return `Successfully removed cert ${name}, finished`;
 }
 
+export function overtaken(name: string): string {
+  return `Failed to remove cert ${name}: it was asked for again in between`;
+}
+
 export function notYetRemoved(name: string, nodes: readonly string[]): string {
   return `Removed cert ${name}, still to be taken away from ${nodes.join(", ")}`;
 }

@@ -1,8 +1,10 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { CertificateRecord } from "../core/certificate.ts";
-import { AppError } from "../core/errors.ts";
+import { AppError, asAppError } from "../core/errors.ts";
+import { lostNodes } from "../deploy/removal.ts";
 import type { House } from "../runtime/house.ts";
-import { removeCertificate, revokeLeaf, stillOn } from "../runtime/removing.ts";
+import { removeCertificate, stillOn } from "../runtime/removing.ts";
+import { caOfLeaf, checkRevocable, revokeLeaf } from "../runtime/revoking.ts";
 import { InProcessWorkers } from "./house.ts";
 
 /** Milliseconds between two looks at whether the nodes have let go. */
@@ -16,33 +18,60 @@ export interface RemovalReport {
   revoked: boolean;
   /** Nodes that could not be reached: they let go of it as soon as they can. */
   owed: string[];
+  /** Nodes that are configured no more: whatever they still serve is a person's to take away. */
+  lost: string[];
+  /** Why it is not revoked, though that was asked for, and how it can be. */
+  notRevoked?: string;
 }
 
 /**
  * Removes a certificate and waits until its nodes have let go of it, at most `max` milliseconds, working itself where
- * nobody else does. It is revoked last, so that no node is caught serving what is revoked.
+ * nobody else does. It is revoked last, and only when no node serves it any more.
  */
 export async function removeAndWait(
   house: House,
   record: CertificateRecord,
   { revoke, max }: { revoke: boolean; max: number },
 ): Promise<RemovalReport> {
-  const bundle = revoke ? await house.certificateFiles.bundle(record.id) : undefined;
-  if (revoke && !bundle)
-    throw new AppError(
-      `${record.spec.names[0]} has no certificate that could be revoked; leave out --revoke.`,
-      { code: "nothing_to_revoke", disposition: "usage" },
-    );
-  const removed = await removeCertificate(house, record);
-  const owed = removed ? await waitForNodes(house, record.id, max) : [];
-  if (removed && bundle) await revokeLeaf(house, removed, bundle.leafPem);
   const name = record.spec.names[0] ?? record.id;
-  return {
-    name,
-    removed: removed !== undefined,
-    revoked: bundle !== undefined && removed !== undefined,
-    owed,
-  };
+  // Before anything is taken away: afterwards it would be too late to find that it cannot be revoked.
+  const revocation = revoke ? await prepareRevocation(house, record, name) : undefined;
+  const lost = lostNodes(record, house.config.terminations);
+  const removed = (await removeCertificate(house, record)) !== undefined;
+  const owed = removed ? await waitForNodes(house, record.id, max) : [];
+  const report: RemovalReport = { name, removed, revoked: false, owed, lost };
+  if (!removed || !revocation) return report;
+  if (owed.length > 0)
+    return {
+      ...report,
+      notRevoked: `${owed.join(", ")} may still serve it. Once that is over: ${again(house)}`,
+    };
+  try {
+    await revocation();
+    return { ...report, revoked: true };
+  } catch (thrown) {
+    return { ...report, notRevoked: `${asAppError(thrown).message} Once that is mended: ${again(house)}` };
+  }
+}
+
+function again({ config }: House): string {
+  return `certherd revoke FILE, with its certificate from ${config.home}/archive`;
+}
+
+async function prepareRevocation(
+  house: House,
+  record: CertificateRecord,
+  name: string,
+): Promise<() => Promise<void>> {
+  const bundle = await house.certificateFiles.bundle(record.id);
+  if (!bundle)
+    throw new AppError(`${name} has no certificate that could be revoked; leave out --revoke.`, {
+      code: "nothing_to_revoke",
+      disposition: "usage",
+    });
+  const ca = caOfLeaf(house, name, record.leaf);
+  await checkRevocable(ca);
+  return () => revokeLeaf(house, ca, bundle.leafPem, "cessationOfOperation");
 }
 
 async function waitForNodes(house: House, id: string, max: number): Promise<string[]> {
@@ -52,9 +81,10 @@ async function waitForNodes(house: House, id: string, max: number): Promise<stri
     for (let looks = 0; ; looks++) {
       const left = await stillOn(house, id);
       if (left === undefined) return [];
-      if (Date.now() >= until) return left;
-      const faults = await house.nodes.faults(left);
-      if (left.length > 0 && left.every((node) => faults.has(node))) return left;
+      const names = [...new Set(left.map(({ node }) => node))];
+      if (Date.now() >= until) return names;
+      const faults = await house.nodes.faults(left.map(({ node, vipPort }) => ({ name: node, vipPort })));
+      if (left.length > 0 && faults.size === left.length) return names;
       if (looks % WORKERS_EVERY === 0) await workers.ensure(["deploy"]);
       await sleep(LOOK);
     }

@@ -138,7 +138,40 @@ export const terminationsSchema = z
       if (twice) context.addIssue(`${vipPort}: the node "${twice}" stands there twice`);
       if (Number(vipPort) > 65_535) context.addIssue(`${vipPort}: a port is at most 65535`);
     }
+    for (const [path, ports] of sharedPaths(given))
+      context.addIssue(
+        `${ports.join(" and ")}: ${path} stands in both; give each termination one of its own, as what leaves one of them would leave the other`,
+      );
   });
+
+/** Lists and folders of a node that more than one termination would write to, with their ports. */
+function sharedPaths(
+  given: Readonly<Record<string, z.infer<typeof termination>>>,
+): [path: string, ports: string[]][] {
+  const users = new Map<string, { path: string; ports: Set<string> }>();
+  for (const [vipPort, { nodes }] of Object.entries(given))
+    for (const { name, target: settings } of nodes)
+      for (const path of ownedPaths(settings)) {
+        const key = `${name}\n${path}`;
+        const { ports } = users.get(key) ?? { ports: new Set<string>() };
+        users.set(key, { path: `${path} of ${name}`, ports: ports.add(vipPort) });
+      }
+  return [...users.values()].flatMap(({ path, ports }) => (ports.size > 1 ? [[path, [...ports]]] : []));
+}
+
+function ownedPaths(settings: TargetConfig): string[] {
+  switch (settings.kind) {
+    case "haproxy":
+      return [settings.crtList, settings.certDir];
+    case "stunnel":
+      return [settings.services, settings.certDir];
+    case "files":
+      return [settings.folder];
+    case "loadbalancerOrg":
+    case "command":
+      return [];
+  }
+}
 
 /** One node of one termination: where certificates go, and where it is looked whether they are served. */
 export interface NodeConfig {

@@ -91,6 +91,8 @@ export interface NodeState {
   at: number;
   /** The termination that it was deployed for. */
   vipPort: number;
+  /** Other terminations of this node that it is still to be taken away from, as its port was changed. */
+  leaves?: number[];
   /** The leaf that was taken back, as this node did not serve it: not tried again by itself. */
   refused?: string;
   /** Why it still waits for its certificate. */

@@ -1,9 +1,10 @@
-import { isConfigured, type NodeConfig, nodeNames } from "../config/terminations.ts";
-import { type CertificateRecord, isIssued, isObtained } from "../core/certificate.ts";
+import { allPlaces, isConfigured, type NodeConfig } from "../config/terminations.ts";
+import { type CertificateRecord, type IssuedLeaf, isIssued, isObtained } from "../core/certificate.ts";
 import { chunked } from "../core/chunked.ts";
 import { AppError, storedError } from "../core/errors.ts";
 import type { DeployJob } from "../queue/names.ts";
 import type { Transition } from "../store/certificates.ts";
+import { type Place, placeKey } from "../store/nodes.ts";
 import { settle } from "../store/settlement.ts";
 import type { DeployDeps } from "./ports.ts";
 import { nextStep, type Owed, type Step, strays, whatNodesServe } from "./rollout.ts";
@@ -40,7 +41,8 @@ export class Rollouts {
       .filter(({ leaf, status }) => leaf && status !== "paused" && status !== "removed")
       .map((record) => {
         const nodes = this.#deps.terminations.get(record.spec.vipPort) ?? [];
-        return { record, nodes, step: nextStep(nodes, record, unavailable) };
+        const { vipPort } = record.spec;
+        return { record, nodes, step: nextStep(nodes, record, (name) => unavailable({ name, vipPort })) };
       });
     // The jobs go first: a process that dies then leaves a status that the sweep finds, never a leaf without a job.
     await this.#deps.producer.deploy(
@@ -55,8 +57,8 @@ export class Rollouts {
   /** The same for what a person wants to be tried again: now, and not when its next try was planned. */
   async retry(records: readonly CertificateRecord[]): Promise<void> {
     const putOff = records.flatMap(({ id, leaf, nodes }) =>
-      Object.entries(nodes ?? {}).flatMap(([node, { owed }]) =>
-        owed !== undefined && leaf ? [{ node, id, serial: leaf.serial }] : [],
+      Object.entries(nodes ?? {}).flatMap(([node, { owed, vipPort }]) =>
+        owed !== undefined && leaf ? [{ node, id, serial: leaf.serial, vipPort }] : [],
       ),
     );
     await this.#deps.producer.hurryDeploys(putOff);
@@ -100,15 +102,17 @@ export class Rollouts {
     this.#deps.tell(`Failed to deploy certificate for ${record.spec.names[0]}. (${error.message})`);
   }
 
-  async #unavailable(): Promise<(node: string) => string | undefined> {
+  async #unavailable(): Promise<(place: Place) => string | undefined> {
     const { nodes, terminations, clock } = this.#deps;
     const [served, faults] = await Promise.all([
       nodes.served(clock.now(), RESTARTING),
-      nodes.faults(nodeNames(terminations)),
+      nodes.faults(allPlaces(terminations)),
     ]);
-    return (node) =>
-      faults.get(node)?.detail ??
-      (served.has(node) ? undefined : `Nothing that deploys to ${node} runs now; start certherd there.`);
+    return (place) =>
+      faults.get(placeKey(place))?.detail ??
+      (served.has(place.name)
+        ? undefined
+        : `Nothing that deploys to ${place.name} runs now; start certherd there.`);
   }
 
   #jobs(record: CertificateRecord, nodes: readonly NodeConfig[], step: Step): NodeJob[] {
@@ -116,7 +120,8 @@ export class Rollouts {
     const { priority, vipPort } = spec;
     const next = step.kind === "go" ? [step.node] : [];
     const owed = step.kind === "go" || step.kind === "waiting" ? step.owed.map(({ node }) => node) : [];
-    const old = strays(record, nodes).filter((stray) => isConfigured(this.#deps.terminations, stray));
+    // What is served where it was before goes on being served until it is where it belongs now.
+    const old = step.kind === "served" ? strays(record, nodes) : [];
     return [
       ...[...owed, ...next].map((node) => ({
         node,
@@ -126,7 +131,9 @@ export class Rollouts {
         vipPort,
         serial: leaf?.serial ?? "",
       })),
-      ...old.map((stray) => ({ ...stray, priority, id, generation })),
+      ...old
+        .filter((stray) => isConfigured(this.#deps.terminations, stray))
+        .map((stray) => ({ ...stray, priority, id, generation })),
     ];
   }
 
@@ -164,12 +171,14 @@ export class Rollouts {
   async #deploying(record: CertificateRecord): Promise<void> {
     if (record.status === "deploying" || this.#isResting(record)) return;
     const { id, generation, leaf } = record;
-    // Of an earlier version, or from before there was a target.
-    const marked = leaf && leaf.generation !== generation ? { leaf: { ...leaf, generation } } : {};
     await this.#deps.certificates.transition(
       id,
       generation,
-      { status: "deploying", ...marked, event: { what: "deploying" } },
+      {
+        status: "deploying",
+        ...(leaf ? { leaf: ofGeneration(leaf, generation) } : {}),
+        event: { what: "deploying" },
+      },
       this.#deps.clock.now(),
     );
   }
@@ -196,16 +205,25 @@ export class Rollouts {
     if (record.status === "serving") return;
     const detail = owed.map(({ node, why }) => `${node} waits for it: ${why}`).join(" ");
     if (record.status === "waiting" && record.detail === detail) return;
+    // Issued before there was a termination: its leaf is what is waited for, and is not to be ordered again.
+    if (record.status === "issued") await this.#deploying(record);
+    const { leaf, generation } = record;
     const change: Transition = {
       status: "waiting",
       reason: "node",
       detail,
+      ...(leaf ? { leaf: ofGeneration(leaf, generation) } : {}),
       event: { what: "waiting", detail },
     };
     await settle(this.#deps, record, change);
   }
 
   readonly #importEnded = (importId: string): Promise<void> => this.#deps.listener.importEnded(importId);
+}
+
+/** A leaf of an earlier version does not tell what it was obtained for. */
+function ofGeneration(leaf: IssuedLeaf, generation: number): IssuedLeaf {
+  return { ...leaf, generation };
 }
 
 const SILENT = { settled: () => Promise.resolve() };

@@ -5,6 +5,7 @@ import { type CertificateRecord, firstNameOf } from "../core/certificate.ts";
 import { type AppError, asAppError } from "../core/errors.ts";
 import { DONE, type Outcome } from "../queue/consumer.ts";
 import type { DeployJob } from "../queue/names.ts";
+import { placeKey } from "../store/nodes.ts";
 import type { Rollouts } from "./advance.ts";
 import type { DeployDeps } from "./ports.ts";
 import { putBatch } from "./put.ts";
@@ -137,7 +138,7 @@ export class NodeDeployment {
   async #mended(): Promise<void> {
     this.#failures = 0;
     const { name } = this.#node;
-    if (await this.#deps.nodes.mended(name)) this.#deps.log(`${name} takes certificates again.`);
+    if (await this.#deps.nodes.mended(this.#node)) this.#deps.log(`${name} takes certificates again.`);
   }
 
   /** The node as a whole: it is left alone for a while, and the others go on without it. */
@@ -147,11 +148,11 @@ export class NodeDeployment {
     const error = asAppError(thrown);
     const ms = REST[Math.min(this.#failures++, REST.length - 1)] ?? 0;
     this.#restUntil = clock.now() + ms;
-    if (await nodes.fault(name, error.message, clock.now())) {
+    if (await nodes.fault(this.#node, error.message, clock.now())) {
       log(`${name}: ${error.disposition === "internal" ? error.stack : error.message}`);
       const [first] = puts;
       const detail = `${error.message}\n\nIts certificates wait for it, and are brought to it as soon as it can take them.`;
-      if (first && (await nodes.onceIn(`fault:${name}`, TELL_EVERY)))
+      if (first && (await nodes.onceIn(`fault:${placeKey(this.#node)}`, TELL_EVERY)))
         await warn(first.record, `${name} cannot be given certificates`, detail);
       await this.#rollouts.advanceAll();
     } else await this.#rollouts.advance(await this.#deps.certificates.present(puts.map(({ job }) => job.id)));

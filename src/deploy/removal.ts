@@ -1,6 +1,7 @@
 import { isConfigured, type NodeConfig, type Terminations } from "../config/terminations.ts";
 import type { CertificateRecord } from "../core/certificate.ts";
 import type { DeployDeps } from "./ports.ts";
+import { everywhere } from "./rollout.ts";
 
 type RemovalDeps = Pick<DeployDeps, "certificates" | "files" | "clock" | "producer" | "terminations">;
 
@@ -9,12 +10,23 @@ export function placesOf(
   { spec, nodes }: Pick<CertificateRecord, "spec" | "nodes">,
   terminations: Terminations,
 ): { node: string; vipPort: number }[] {
-  const places = new Map(
-    (terminations.get(spec.vipPort) ?? []).map(({ name }) => [name, spec.vipPort] as const),
+  const { vipPort } = spec;
+  const wanted = (terminations.get(vipPort) ?? []).map(({ name }) => ({ node: name, vipPort }));
+  const others = everywhere(nodes).filter(
+    (place) =>
+      isConfigured(terminations, place) &&
+      !wanted.some(({ node }) => node === place.node && vipPort === place.vipPort),
   );
-  for (const [node, { vipPort }] of Object.entries(nodes ?? {}))
-    if (isConfigured(terminations, { node, vipPort })) places.set(node, vipPort);
-  return [...places].map(([node, vipPort]) => ({ node, vipPort }));
+  return [...wanted, ...others];
+}
+
+/** Nodes that are configured no more: what is there cannot be taken away. */
+export function lostNodes(
+  record: Pick<CertificateRecord, "spec" | "nodes">,
+  terminations: Terminations,
+): string[] {
+  const reached = new Set(placesOf(record, terminations).map(({ node }) => node));
+  return Object.keys(record.nodes ?? {}).filter((node) => !reached.has(node));
 }
 
 /**
@@ -29,10 +41,8 @@ export async function beginRemoval(deps: RemovalDeps, record: CertificateRecord)
     unseen.map(({ node, vipPort }) => ({ id: record.id, node, state: { ok: false, at, vipPort } })),
     at,
   );
-  // What is on nodes that are configured no more cannot be reached.
-  const lost = Object.keys(record.nodes ?? {}).filter((node) => !places.some((place) => place.node === node));
   await deps.certificates.noteNodes(
-    lost.map((node) => ({ id: record.id, node, state: undefined })),
+    lostNodes(record, deps.terminations).map((node) => ({ id: record.id, node, state: undefined })),
     at,
   );
   const { id, generation, spec } = record;
@@ -40,17 +50,14 @@ export async function beginRemoval(deps: RemovalDeps, record: CertificateRecord)
   if (places.length === 0) await forgetIfGone(deps, id);
 }
 
-/** A node has let go of it. */
+/** A node has let go of it under one port; under another one it may be on the same node still. */
 export async function finishRemoval(
   deps: RemovalDeps,
-  { id, nodes }: CertificateRecord,
+  { id }: CertificateRecord,
   { name, vipPort }: Pick<NodeConfig, "name" | "vipPort">,
 ): Promise<void> {
   const event = { what: "taken away", detail: `${name} serves it no more` };
-  // Under its other port it may be on the same node again.
-  const moved = nodes?.[name] !== undefined && nodes[name].vipPort !== vipPort;
-  if (!moved)
-    await deps.certificates.noteNodes([{ id, node: name, state: undefined, event }], deps.clock.now());
+  await deps.certificates.noteNodes([{ id, node: name, state: undefined, vipPort, event }], deps.clock.now());
   await forgetIfGone(deps, id);
 }
 

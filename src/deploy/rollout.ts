@@ -61,8 +61,13 @@ export function strays(
   nodes: readonly Pick<NodeConfig, "name">[],
 ): { node: string; vipPort: number }[] {
   const here = new Set(nodes.map(({ name }) => name));
-  return Object.entries(states ?? {}).flatMap(([node, { vipPort }]) =>
-    here.has(node) && vipPort === spec.vipPort ? [] : [{ node, vipPort }],
+  return everywhere(states).filter(({ node, vipPort }) => !here.has(node) || vipPort !== spec.vipPort);
+}
+
+/** Every node and port that it is on, as far as is known. */
+export function everywhere(states: CertificateRecord["nodes"]): { node: string; vipPort: number }[] {
+  return Object.entries(states ?? {}).flatMap(([node, { vipPort, leaves = [] }]) =>
+    [vipPort, ...leaves].map((port) => ({ node, vipPort: port })),
   );
 }
 

@@ -38,11 +38,11 @@ export class NodeWatch {
   /** `share`: the part of all certificates that is due in one turn, 0 to 1. */
   async turn(share: number): Promise<void> {
     const { certificates, nodes } = this.#deps;
-    const { name, vipPort } = this.#node;
-    if ((await nodes.faults([name])).has(name)) return;
+    const { vipPort } = this.#node;
+    if ((await nodes.faults([this.#node])).size > 0) return;
     let due = Math.ceil((await certificates.count("serving")) * share);
     while (due > 0) {
-      const cursor = await nodes.watchedTo(name, vipPort);
+      const cursor = await nodes.watchedTo(this.#node);
       const limit = Math.min(due, PAGE);
       const page = await certificates.page({
         status: "serving",
@@ -50,7 +50,7 @@ export class NodeWatch {
         ...(cursor === "" ? {} : { cursor }),
       });
       await this.#look(page.filter(({ spec }) => spec.vipPort === vipPort));
-      await nodes.setWatchedTo(name, vipPort, page.length < limit ? "" : (page.at(-1)?.id ?? ""));
+      await nodes.setWatchedTo(this.#node, page.length < limit ? "" : (page.at(-1)?.id ?? ""));
       if (page.length < limit) return;
       due -= limit;
     }

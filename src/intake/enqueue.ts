@@ -160,6 +160,7 @@ export class Enqueuer {
       if (namesKey(record.spec.names) !== namesKey(spec.names)) return "reorder";
       if (isOnItsWay(record) && record.spec.ca !== spec.ca) return "reorder";
       if (isRetriable(record)) return isIssued(record) ? "deploy" : "retry";
+      if (isObtained(record) && record.leaf && record.spec.vipPort !== spec.vipPort) return "deploy";
       return JSON.stringify(record.spec) === JSON.stringify(spec) ? "unchanged" : "updated";
     });
   }

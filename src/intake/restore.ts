@@ -27,16 +27,28 @@ const ABANDONED = 60_000;
 export async function restoreFromFiles(deps: RestoreDeps): Promise<number> {
   let restored = 0;
   const ledgers = deps.ledgers();
+  const removed = await deps.removals.load();
   for await (const files of chunked(deps.certificateFiles.all(), CHUNK)) {
-    const records = files.map(toRecord);
+    const records = await withoutRemoved(deps, files.map(toRecord), removed);
     for (const record of records) ledgers.add(record);
     restored += await restoreChunk(deps, records);
   }
   // Before anything is admitted: what follows goes by it.
   await ledgers.write();
-  const removed = await deps.removals.load();
   for (const id of await deps.importFiles.ids()) await replayImport(deps, id, removed);
   return restored;
+}
+
+/** One that was removed while its order was being fetched has left files, whose place is the archive. */
+async function withoutRemoved(
+  { certificateFiles, clock }: RestoreDeps,
+  records: readonly CertificateRecord[],
+  removed: ReadonlyMap<string, number>,
+): Promise<CertificateRecord[]> {
+  const isLeft = ({ id, acceptedAt, status }: CertificateRecord): boolean =>
+    status !== "removed" && acceptedAt <= (removed.get(id) ?? 0);
+  for (const { id } of records.filter(isLeft)) await certificateFiles.archive(id, clock.now());
+  return records.filter((record) => !isLeft(record));
 }
 
 async function restoreChunk(deps: RestoreDeps, records: readonly CertificateRecord[]): Promise<number> {

@@ -31,9 +31,17 @@ export async function save(turn: Turn, order: Order): Promise<void> {
   const resting = restingStatus(deps, record);
   const change = { ...resting, attempts: 0, leaf, event };
   const isNew = await settle(deps, record, change, { committed: true });
+  if (!isNew) await putAwayIfRemoved(deps, record.id);
   if (isNew && resting.status === "issued")
     deps.tell(`Successfully issued and uploaded new cert ${record.spec.names[0]}, finished`);
   await handOver(deps, record.id);
+}
+
+/** Removed while its order was fetched: its files say so again, or go to the archive, where the rest is. */
+async function putAwayIfRemoved({ certificates, files, clock }: IssuanceDeps, id: string): Promise<void> {
+  const record = await certificates.get(id);
+  if (record === undefined) await files.archive(id, clock.now());
+  else if (record.status === "removed") await files.saveState(id, certificateFile(record));
 }
 
 /** To its nodes, where it has some. The index says so first: who comes back to this order does it again. */

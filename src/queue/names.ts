@@ -20,8 +20,8 @@ export const jobIds = {
   renew: (id: string, generation: number) => `r-${id}-${generation}`,
   /** Without it: a certificate never has two orders in flight. */
   order: (id: string) => `o-${id}`,
-  /** With the serial, as the next leaf may come while this one is being brought to the node. */
-  deploy: (id: string, serial: string) => `d-${id}-${serial}`,
+  /** With the serial, as the next leaf may come while this one is being brought to the node; the port may change, too. */
+  deploy: (id: string, serial: string, vipPort: number) => `d-${id}-${serial}-${vipPort}`,
   withdraw: (id: string, generation: number, vipPort: number) => `x-${id}-${generation}-${vipPort}`,
   mail: (box: string, group: string) => `m-${box}-${group}`,
 } as const;

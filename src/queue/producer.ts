@@ -171,7 +171,7 @@ export class Producer extends QueueView {
               jobId:
                 data.serial === undefined
                   ? jobIds.withdraw(data.id, data.generation, data.vipPort)
-                  : jobIds.deploy(data.id, data.serial),
+                  : jobIds.deploy(data.id, data.serial, data.vipPort),
               priority: jobPriority.inLine(priority),
             },
           })),
@@ -179,11 +179,14 @@ export class Producer extends QueueView {
   }
 
   /** Deployments that were put off are begun now. */
-  async hurryDeploys(jobs: readonly { node: string; id: string; serial: string }[]): Promise<void> {
+  async hurryDeploys(
+    jobs: readonly { node: string; id: string; serial: string; vipPort: number }[],
+  ): Promise<void> {
     for (let from = 0; from < jobs.length; from += HURRIED_AT_ONCE)
       await Promise.all(
-        jobs.slice(from, from + HURRIED_AT_ONCE).map(async ({ node, id, serial }) => {
-          const job = await Job.fromId(this.queue(queueNames.deploy(node)), jobIds.deploy(id, serial));
+        jobs.slice(from, from + HURRIED_AT_ONCE).map(async ({ node, id, serial, vipPort }) => {
+          const jobId = jobIds.deploy(id, serial, vipPort);
+          const job = await Job.fromId(this.queue(queueNames.deploy(node)), jobId);
           // One that does not sleep is on its way already.
           await job?.promote().catch(() => undefined);
         }),

@@ -42,7 +42,12 @@ function startNode(house: House, name: string, places: readonly NodeConfig[]): S
     concurrency: Math.min(inHand, MOST_IN_HAND),
     holdable: true,
     // A termination that is configured no more wants nothing.
-    handle: async (job) => (await batchers.get(job.vipPort)?.add(job)) ?? DONE,
+    handle: async (job) => {
+      const outcome = (await batchers.get(job.vipPort)?.add(job)) ?? DONE;
+      // The other terminations of this node go on.
+      if (outcome.kind !== "hold" || places.length === 1) return outcome;
+      return { kind: "later", at: house.clock.now() + outcome.ms };
+    },
     onFault: (error, { id }) => house.log(`${id}: ${error.stack ?? error.message}`),
   });
   const watches = places.map((place) => startWatch(house, place));

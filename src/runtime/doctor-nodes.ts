@@ -2,6 +2,7 @@ import { allPlaces, type NodeConfig } from "../config/terminations.ts";
 import { asAppError } from "../core/errors.ts";
 import { hostOf, placesServed } from "../deploy/places.ts";
 import { openTarget } from "../deploy/targets/open.ts";
+import { placeKey } from "../store/nodes.ts";
 import { isLocal } from "./activity.ts";
 import { portsOf } from "./deploy.ts";
 import type { Finding } from "./doctor.ts";
@@ -13,10 +14,10 @@ export async function* examineNodes(house: House): AsyncGenerator<Finding> {
   const mine = placesServed(config.terminations, config);
   const served = await nodes.served(clock.now());
   const all = allPlaces(config.terminations);
-  const faults = await nodes.faults(all.map(({ name }) => name));
+  const faults = await nodes.faults(all);
   for (const place of all) {
     const what = `node ${place.name}:${place.vipPort}`;
-    const fault = faults.get(place.name);
+    const fault = faults.get(placeKey(place));
     if (fault)
       yield { what, ok: false, detail: `It takes no certificates now: ${fault.detail}`, exitCode: 1 };
     if (mine.get(place.name)?.includes(place)) yield* examineTarget(house, place, what);

@@ -45,6 +45,15 @@ const IMPORT_PREFIX = keys.import("");
 /** Records read in one round trip. */
 const SLICE = 500;
 
+export interface NodeNote {
+  id: string;
+  node: string;
+  state: NodeState | undefined;
+  /** Without a state: the port under which the node has let go of it. */
+  vipPort?: number;
+  event?: Transition["event"];
+}
+
 /** The index of all certificates in Redis. */
 export class CertificateStore {
   readonly #redis: Redis;
@@ -176,14 +185,14 @@ export class CertificateStore {
     return { ok: result[0] === "ok", awaited: result[1] === "1", ended: result.slice(2) };
   }
 
-  /** What nodes were seen to serve, in one round trip; of certificates that are there. */
-  async noteNodes(
-    seen: readonly { id: string; node: string; state: NodeState | undefined; event?: Transition["event"] }[],
-    now: number,
-  ): Promise<void> {
+  /**
+   * What nodes were seen to serve, in one round trip; of certificates that are there. Without a state: that a node has
+   * let go of it under a port, or altogether.
+   */
+  async noteNodes(seen: readonly NodeNote[], now: number): Promise<void> {
     if (seen.length === 0) return;
     const pipeline = noteNodeScript.pipeline(this.#redis);
-    for (const { id, node, state, event } of seen)
+    for (const { id, node, state, event, vipPort } of seen)
       noteNodeScript.queue(
         pipeline,
         [keys.certificate(id), keys.events(id), keys.events("all")],
@@ -192,6 +201,7 @@ export class CertificateStore {
           node,
           state === undefined ? "" : JSON.stringify(state),
           event === undefined ? "" : JSON.stringify({ at: rfc3339(now), ...event }),
+          vipPort ?? "",
         ],
       );
     await execAll(pipeline);

@@ -83,7 +83,7 @@ export const keys = {
   turnAsked: (what: string, order: "since" | "last") => key("turn", what, order),
   /** Sorted set: nodes by the last sign of life of a process that deploys to them. */
   nodesServed: key("nodes", "served"),
-  /** Hash: node → since when, and why, nothing can be deployed to it. */
+  /** Hash: "port/node" → since when, and why, nothing can be deployed to it. */
   nodeFaults: key("nodes", "faults"),
   /** Hash: node → when it was last reloaded, milliseconds since the epoch. */
   nodeReloads: key("nodes", "reloads"),

@@ -14,6 +14,16 @@ export interface NodeFault {
   detail: string;
 }
 
+/** A node of one termination: what is wrong there need not be wrong with the same node's other ports. */
+export interface Place {
+  name: string;
+  vipPort: number;
+}
+
+export function placeKey({ name, vipPort }: Place): string {
+  return `${vipPort}/${name}`;
+}
+
 /** The nodes as a whole: who deploys to them, which cannot be reached, and when they were reloaded. */
 export class Nodes {
   readonly #redis: Redis;
@@ -44,26 +54,27 @@ export class Nodes {
     };
   }
 
-  async faults(nodes: readonly string[]): Promise<Map<string, NodeFault>> {
-    if (nodes.length === 0) return new Map();
-    const found = await this.#redis.hmget(keys.nodeFaults, ...nodes);
+  /** By `placeKey`. */
+  async faults(places: readonly Place[]): Promise<Map<string, NodeFault>> {
+    if (places.length === 0) return new Map();
+    const found = await this.#redis.hmget(keys.nodeFaults, ...places.map(placeKey));
     return new Map(
-      nodes.flatMap((node, index) => {
+      places.flatMap((place, index) => {
         const text = found[index];
-        return text ? [[node, JSON.parse(text) as NodeFault] as const] : [];
+        return text ? [[placeKey(place), JSON.parse(text) as NodeFault] as const] : [];
       }),
     );
   }
 
-  /** Notes what is wrong with a node. True when it was all right before: this is news. */
-  async fault(node: string, detail: string, now: number): Promise<boolean> {
+  /** Notes what is wrong with it. True when it was all right before: this is news. */
+  async fault(place: Place, detail: string, now: number): Promise<boolean> {
     const fault: NodeFault = { since: now, detail };
-    return (await this.#redis.hsetnx(keys.nodeFaults, node, JSON.stringify(fault))) === 1;
+    return (await this.#redis.hsetnx(keys.nodeFaults, placeKey(place), JSON.stringify(fault))) === 1;
   }
 
   /** True when something was wrong with it before. */
-  async mended(node: string): Promise<boolean> {
-    return (await this.#redis.hdel(keys.nodeFaults, node)) === 1;
+  async mended(place: Place): Promise<boolean> {
+    return (await this.#redis.hdel(keys.nodeFaults, placeKey(place))) === 1;
   }
 
   /** Milliseconds since the epoch; 0 when it is not known. */
@@ -76,12 +87,12 @@ export class Nodes {
   }
 
   /** Where the round of looks at what this node serves has come to: a certificate's id, "" for the beginning. */
-  async watchedTo(node: string, vipPort: number): Promise<string> {
-    return (await this.#redis.hget(keys.watch, `${vipPort}/${node}`)) ?? "";
+  async watchedTo(place: Place): Promise<string> {
+    return (await this.#redis.hget(keys.watch, placeKey(place))) ?? "";
   }
 
-  async setWatchedTo(node: string, vipPort: number, id: string): Promise<void> {
-    await this.#redis.hset(keys.watch, `${vipPort}/${node}`, id);
+  async setWatchedTo(place: Place, id: string): Promise<void> {
+    await this.#redis.hset(keys.watch, placeKey(place), id);
   }
 
   /** True once in `ms` milliseconds: for what a person need not be told again so soon. */

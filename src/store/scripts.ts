@@ -13,7 +13,7 @@ end
 /**
  * Takes one row of an import, or one single enqueue, into the index. Decides again what the row means, as another
  * import may have come between: new, reorder (other names, or another CA while it is on its way), retry (it stood still for a failure), updated (mail or
- * ports only), deploy (its certificate is there, and only its deployment had failed), unchanged.
+ * ports only), deploy (its certificate is there, and only its deployment had failed, or it is wanted at another port), unchanged.
  *
  * KEYS: certificate, all certificates, prefix of the status sets, the import's open set (or "").
  * ARGV: id, names key, spec, import id (or ""), now (ms), force ("1": order again whatever the status), the account
@@ -40,7 +40,10 @@ elseif cur[1] ~= namesKey then action = 'reorder'
 elseif cur[2] ~= spec and moving and cjson.decode(cur[2]).ca ~= cjson.decode(spec).ca then action = 'reorder'
 elseif force == '1' then action = 'retry'
 elseif status == 'attention' or (status == 'waiting' and reason ~= 'limit') then action = issued and 'deploy' or 'retry'
-elseif cur[2] ~= spec then action = 'updated'
+elseif cur[2] ~= spec then
+  -- What is in use, and is wanted at another port, is on its way again.
+  local rests = cur[8] and (status == 'issued' or status == 'serving')
+  action = rests and cjson.decode(cur[2]).vipPort ~= cjson.decode(spec).vipPort and 'deploy' or 'updated'
 else action = 'unchanged' end
 local generation = tonumber(cur[5] or '0')
 if action == 'unchanged' or action == 'updated' then
@@ -49,7 +52,9 @@ if action == 'unchanged' or action == 'updated' then
   return {action, generation, cur[8] and 1 or 0, ''}
 end
 if action == 'deploy' then
-  redis.call('HSET', cert, 'spec', spec, 'status', 'deploying')
+  local leaf = cjson.decode(cur[8])
+  leaf.generation = generation
+  redis.call('HSET', cert, 'spec', spec, 'status', 'deploying', 'leaf', cjson.encode(leaf))
   redis.call('HDEL', cert, 'reason', 'detail', 'until', 'error')
   local nodes = cjson.decode(redis.call('HGET', cert, 'nodes') or '{}')
   for _, state in pairs(nodes) do state.refused = nil end
@@ -176,16 +181,40 @@ return redis.call('HINCRBY', KEYS[1], 'generation', 1)
 );
 
 /**
- * Notes what one node serves under a certificate's names, or that it is to be forgotten.
+ * Notes what one node serves under a certificate's names; where it was deployed for another port before, that port is
+ * kept in mind, to be left. Without a state: that the node has let go of it under \`port\` ("" for all).
  *
- * KEYS: certificate, events, the stream of all events. ARGV: id, node, state (JSON, or ""), event (JSON, or "").
+ * KEYS: certificate, events, the stream of all events. ARGV: id, node, state (JSON, or ""), event (JSON, or ""), port.
  */
 export const noteNodeScript = new Script(
   "note_node",
   `${ADD_EVENT}
 if redis.call('EXISTS', KEYS[1]) == 0 then return 0 end
 local nodes = cjson.decode(redis.call('HGET', KEYS[1], 'nodes') or '{}')
-nodes[ARGV[2]] = ARGV[3] ~= '' and cjson.decode(ARGV[3]) or nil
+local before, port = nodes[ARGV[2]], tonumber(ARGV[5])
+local leaves = {}
+local function leave(left)
+  for _, known in ipairs(leaves) do if known == left then return end end
+  leaves[#leaves + 1] = left
+end
+local state
+if ARGV[3] ~= '' then state = cjson.decode(ARGV[3])
+elseif before and port and before.vipPort ~= port then state = before end
+if state and before then
+  for _, left in ipairs(before.leaves or {}) do
+    if left ~= state.vipPort and left ~= port then leave(left) end
+  end
+  if before.vipPort ~= state.vipPort then leave(before.vipPort) end
+end
+if not state and port and before and before.leaves then
+  -- It is gone from its present port, and still stands under an earlier one.
+  for _, left in ipairs(before.leaves) do if left ~= port then leave(left) end end
+  if leaves[1] then
+    state = {ok = false, at = before.at, vipPort = table.remove(leaves, 1)}
+  end
+end
+if state then state.leaves = leaves[1] and leaves or nil end
+nodes[ARGV[2]] = state
 redis.call('HSET', KEYS[1], 'nodes', cjson.encode(nodes))
 addEvent(KEYS[2], KEYS[3], ARGV[1], ARGV[4])
 return 1

@@ -2,6 +2,7 @@ import type { CertificateRecord } from "../core/certificate.ts";
 import type { Clock } from "../core/clock.ts";
 import type { CertificateStore, Transition } from "./certificates.ts";
 import { type CertificateFiles, certificateFile } from "./files.ts";
+import { leafTime } from "./layout.ts";
 import { isDamaged } from "./vault.ts";
 
 /** Who is told when a certificate settles, or the last one of an import. */
@@ -47,7 +48,10 @@ export async function settle(
   const settled: CertificateRecord = { ...kept, ...state };
   if (change.reason !== "limit" && !committed) {
     const before = await readable(deps.files.read(record.id));
-    await deps.files.saveState(record.id, certificateFile(settled, before?.provenance));
+    // What was read before a later leaf was put into place must not be written over it.
+    const { leaf } = before && leafTime(before) > leafTime(settled) ? before : settled;
+    const told = leaf === undefined ? settled : { ...settled, leaf };
+    await deps.files.saveState(record.id, certificateFile(told, before?.provenance));
   }
   const result = await deps.certificates.transition(record.id, record.generation, change, deps.clock.now());
   if (!result.ok) return false;

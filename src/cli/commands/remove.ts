@@ -27,12 +27,13 @@ export function removeCommand(program: Command, io: Io, exit: (code: number) => 
         const report = await removeAndWait(house, record, { revoke: options.revoke === true, max: PATIENCE });
         if (options.json) print(io, JSON.stringify(report));
         else say(io, report);
-        exit(report.removed && report.owed.length === 0 ? 0 : 1);
+        const { removed, owed, notRevoked } = report;
+        exit(removed && owed.length === 0 && notRevoked === undefined ? 0 : 1);
       });
     });
 }
 
-function say(io: Io, { name, removed, revoked, owed }: RemovalReport): void {
+function say(io: Io, { name, removed, revoked, owed, lost, notRevoked }: RemovalReport): void {
   if (!removed) {
     note(io, `${name} was asked for again in between: it is not removed.`);
     return;
@@ -43,4 +44,10 @@ function say(io: Io, { name, removed, revoked, owed }: RemovalReport): void {
       io,
       `Still to be taken away from ${owed.join(", ")}, as soon as that can be reached (certherd doctor).`,
     );
+  if (lost.length > 0)
+    note(
+      io,
+      `${lost.join(", ")} had it, and is configured no more: what is still served there has to be taken away by hand.`,
+    );
+  if (notRevoked !== undefined) note(io, `It is not revoked: ${notRevoked}`);
 }

@@ -1,0 +1,49 @@
+import { readDirectory } from "../acme/directory.ts";
+import type { CaConfig } from "../config/cas.ts";
+import { AppError } from "../core/errors.ts";
+import { CaAccount } from "./accounts.ts";
+import type { House } from "./house.ts";
+
+/** RFC 5280 §5.3.1, those that a subscriber may give (RFC 8555 §7.6, Baseline Requirements §4.9.1). */
+export const REVOCATION_REASONS = {
+  unspecified: 0,
+  keyCompromise: 1,
+  affiliationChanged: 3,
+  superseded: 4,
+  cessationOfOperation: 5,
+} as const;
+export type RevocationReason = keyof typeof REVOCATION_REASONS;
+
+/** The CA that a leaf is from; throws `ca_unknown` (usage) where it is configured no more. */
+export function caOfLeaf(
+  { config }: Pick<House, "config">,
+  name: string,
+  leaf: { ca?: string } | undefined,
+): CaConfig {
+  const ca = config.cas.find((each) => each.name === leaf?.ca);
+  if (ca) return ca;
+  throw new AppError(
+    `The certificate of ${name} is from ${leaf?.ca ?? "a CA that is not known"}, which is not configured any more; add it to cas to revoke it.`,
+    { code: "ca_unknown", disposition: "usage" },
+  );
+}
+
+/** Looks whether the CA can be asked at all, before something is done that its revocation is to follow. */
+export async function checkRevocable(ca: CaConfig): Promise<void> {
+  await readDirectory(ca);
+}
+
+/** Tells the CA that a leaf is not to be trusted any more; one that is revoked already is no failure. */
+export async function revokeLeaf(
+  house: House,
+  ca: CaConfig,
+  leafPem: string,
+  reason: RevocationReason,
+): Promise<void> {
+  const account = new CaAccount(ca, house.config, house.redis, house.clock);
+  try {
+    await (await account.session()).revoke(leafPem, REVOCATION_REASONS[reason]);
+  } finally {
+    await account.close();
+  }
+}
