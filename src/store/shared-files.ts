@@ -66,10 +66,11 @@ export class SharedCertificateFiles extends CertificateFiles {
       const told = (before: Entry | undefined): Entry =>
         before && isLate(before) ? before : { ...before, file };
       const stands = await this.#vault.change(id, told).catch((error: unknown) => {
-        // The host that has its files writes it again, and reads what is told here from the index.
         if (!isDamaged(error)) throw error;
-        return undefined;
+        return "damaged" as const;
       });
+      // The host that has its files writes it again; until then the index tells where it stands.
+      if (stands === "damaged") return;
       if (isLate(stands)) await this.#equalize(id);
       else await super.saveState(id, file);
     });

@@ -1,14 +1,16 @@
 /** Single turns of an order, run by hand: what two workers, or a stop in the middle, may do to it. */
 import { createPrivateKey, X509Certificate } from "node:crypto";
-import { existsSync, mkdirSync, readFileSync, renameSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from "vitest";
 import type { AcmeSession } from "../../src/acme/session.ts";
 import type { CertificateRecord } from "../../src/core/certificate.ts";
+import { restoreFromFiles } from "../../src/intake/restore.ts";
 import { orderHandler } from "../../src/issuance/order.ts";
 import type { OrderJob } from "../../src/queue/names.ts";
 import { pauseCertificate, resumeCertificate } from "../../src/runtime/pausing.ts";
+import { removeCertificate } from "../../src/runtime/removing.ts";
 import { startRespond } from "../../src/runtime/respond.ts";
 import type { Service } from "../../src/runtime/service.ts";
 import { openTestHouse, type TestHouse } from "../support/house.ts";
@@ -138,6 +140,41 @@ it("a pause after the CA was asked to issue loses nothing: the certificate is fe
   expect(record && (await resumeCertificate(house, record))).toBe("issued");
   expect((await house.certificates.get(NAME))?.status).toBe("issued");
   expect(pebble.requests().newOrder).toBe(orders);
+});
+
+it("a removal while the certificate is fetched stands, also when Redis is lost, and its files go to the archive", async () => {
+  const removing = worker((real) => ({
+    certificate: async (order) => {
+      const pem = await real.certificate(order);
+      await removeCertificate(house, { id: NAME });
+      return pem;
+    },
+  }));
+  await removing.run();
+  expect(await house.certificates.get(NAME)).toBeUndefined();
+  expect(existsSync(house.certificateFiles.folder(NAME))).toBe(false);
+  expect(readdirSync(join(house.config.home, "archive"))).not.toEqual([]);
+});
+
+it("a removal while the certificate is fetched stands, also when that worker dies before it sees it", async () => {
+  const removing = worker((real) => ({
+    certificate: async (order) => {
+      const pem = await real.certificate(order);
+      await removeCertificate(house, { id: NAME });
+      // Nothing more of this process reaches the index.
+      house.certificates.transition = () => Promise.reject(new Error("killed"));
+      return pem;
+    },
+  }));
+  await removing.run().catch(() => undefined);
+  expect(existsSync(house.certificateFiles.paths(NAME).cert)).toBe(true);
+  await redis.client().flushall();
+  const env = { CERTHERD_CA: pebble.directoryUrl, CERTHERD_CA_ROOT: pebble.rootPath };
+  const again = await openTestHouse(redis.url, { ...env, CERTHERD_HOME: house.config.home });
+  await restoreFromFiles(again.house.restoreDeps);
+  expect(await again.house.certificates.get(NAME)).toBeUndefined();
+  expect(existsSync(house.certificateFiles.folder(NAME))).toBe(false);
+  await again.close();
 });
 
 it("a process that dies after each turn goes on with the same order", async () => {

@@ -128,6 +128,20 @@ describe("after Redis was lost", () => {
     expect((await house.imports.get(id))?.counts).toMatchObject({ rows: 5, accepted: 5 });
   });
 
+  it("what was asked for anew after a removal is asked for, also while a node has the old one", async () => {
+    await importCsv("a.example");
+    await issue("a.example");
+    const state = { ok: true, serial: "0AB1", at: Date.now(), vipPort: 443 };
+    await house.certificates.noteNodes([{ id: "a.example", node: "gone", state }], Date.now());
+    await house.removals.note("a.example", Date.now());
+    await settle(opened.deps(), await recordOf("a.example"), { status: "removed", reason: "person" });
+    await new Promise((resolve) => setTimeout(resolve, 5));
+    await importCsv("a.example");
+    await lose();
+    await restore();
+    expect(await recordOf("a.example")).toMatchObject({ status: "queued" });
+  });
+
   it("restoring twice changes nothing", async () => {
     await importCsv("a.example", "b.example", "c.example", "d.example");
     await issue("a.example");

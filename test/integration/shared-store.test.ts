@@ -437,14 +437,20 @@ describe("a host with another key", () => {
     await redis.rename(keys.vault(`certificate/${NAME}`), keys.vault("certificate/b.example"));
     const refused = expect.objectContaining({ code: "store_damaged" });
     await expect(b.certificates.bundle("b.example")).rejects.toEqual(refused);
-    // What is on a host's own disk can be put back all the same.
-    await redis.rename(keys.vault("certificate/b.example"), keys.vault("order/a.example"));
-    await redis.copy(keys.vault("order/a.example"), keys.vault(`certificate/${NAME}`));
+    await redis.rename(keys.vault("certificate/b.example"), keys.vault(`certificate/${NAME}`));
+  });
+
+  it("and a damaged entry is written again by the host that has its files, and by no other", async () => {
+    await issue(a, 1);
     await redis.setrange(keys.vault(`certificate/${NAME}`), 20, "damaged");
-    await expect(a.certificates.bundle(NAME)).rejects.toEqual(refused);
+    const refused = expect.objectContaining({ code: "store_damaged" });
+    await expect(b.certificates.bundle(NAME)).rejects.toEqual(refused);
+    // Where it stands is not written over it: the other host's certificate must not be lost for that.
+    await b.certificates.saveState(NAME, fileOf(1, { status: "attention" }));
     const told: CertificateFile[] = [];
     for await (const file of a.certificates.all()) told.push(file);
     expect(told).toEqual([fileOf(1)]);
+    expect(await b.certificates.bundle(NAME)).toMatchObject({ serial: "01" });
   });
 });
 
