@@ -159,16 +159,16 @@ function sharedPaths(
   return [...users.values()].flatMap(({ path, ports }) => (ports.size > 1 ? [[path, [...ports]]] : []));
 }
 
-function ownedPaths(settings: TargetConfig): string[] {
-  switch (settings.kind) {
+function ownedPaths(settings: TargetConfig | undefined): string[] {
+  switch (settings?.kind) {
     case "haproxy":
       return [settings.crtList, settings.certDir];
     case "stunnel":
       return [settings.services, settings.certDir];
     case "files":
       return [settings.folder];
-    case "loadbalancerOrg":
-    case "command":
+    // Those without any, and a target that is wrong in itself, which is told of already.
+    default:
       return [];
   }
 }

@@ -72,6 +72,11 @@ describe("terminations", () => {
     ],
     ["a mode that is none", yaml(node("a", "files: { folder: /x, mode: rw }")), /write the mode as 0640/],
     ["a misspelt key", yaml(node("a", HAPROXY.replace("crtList", "crtlist"))), /crtlist/],
+    [
+      "a list in two terminations",
+      `${yaml(node("a", HAPROXY))}\n  8443:\n    nodes:\n      - { name: a, address: 10.0.0.1, target: { ${HAPROXY} } }`,
+      /443 and 8443: \S+ of a stands in both/,
+    ],
   ])("say what is wrong, and where: %s", (_, text, complaint) => {
     expect(() => load(text)).toThrow(complaint);
   });
