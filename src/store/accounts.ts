@@ -34,6 +34,11 @@ export class AccountFiles {
     return (await readText(path)) ?? pem;
   }
 
+  /** The key that is in use, if there is one; a look that changes nothing. */
+  async standingKey(ca: string): Promise<string | undefined> {
+    return await this.existingKey(ca);
+  }
+
   protected async existingKey(ca: string): Promise<string | undefined> {
     return (await readText(this.keyPath(ca))) || undefined;
   }

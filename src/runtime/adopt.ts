@@ -1,0 +1,88 @@
+import { join } from "node:path";
+import type { ForeignHome } from "../adopt/found.ts";
+import type { AdoptDeps, Present } from "../adopt/ports.ts";
+import type { Config } from "../config/load.ts";
+import { systemClock } from "../core/clock.ts";
+import { usageError } from "../core/errors.ts";
+import { AccountFiles } from "../store/accounts.ts";
+import { CertificateStore } from "../store/certificates.ts";
+import { readJson } from "../store/disk.ts";
+import { type CertificateFile, CertificateFiles } from "../store/files.ts";
+import { leavePrivateRedis, runningPrivateRedis } from "../store/private-redis.ts";
+import { openCheckedRedis } from "../store/redis.ts";
+import { openStores } from "../store/stores.ts";
+import type { House } from "./house.ts";
+
+const TURN = "adopt";
+/** Milliseconds between two signs of who has the turn, which lapses after 10 s. */
+const KEEP_TURN = 3_000;
+
+/** Taking over for real. */
+export function adoptDeps(house: House, home: ForeignHome): AdoptDeps {
+  const { certificates, certificateFiles, accountFiles, notifier, rollouts, clock, config } = house;
+  return {
+    home,
+    cas: config.cas,
+    now: () => clock.now(),
+    present: {
+      records: (ids) => certificates.getMany(ids),
+      file: (id) => certificateFiles.read(id),
+      accountKey: (ca) => accountFiles.standingKey(ca),
+    },
+    write: {
+      accounts: accountFiles,
+      certificates,
+      files: certificateFiles,
+      listener: notifier,
+      rollouts,
+      clock,
+      ledgers: house.restoreDeps.ledgers,
+    },
+  };
+}
+
+/** One at a time: two would write the same certificates. */
+export async function inTurn<T>({ turns, processName }: House, action: () => Promise<T>): Promise<T> {
+  if (!(await turns.take(TURN, processName)))
+    throw usageError("adopt_running", "Another `certherd adopt` is at work; wait until it is done.");
+  const keeping = setInterval(() => void turns.take(TURN, processName).catch(() => false), KEEP_TURN);
+  try {
+    return await action();
+  } finally {
+    clearInterval(keeping);
+    await turns.give(TURN, processName);
+  }
+}
+
+/**
+ * For a dry run, which changes nothing: no house is opened, no Redis started, and no file mended. Where the index can be
+ * asked it is, else the files are looked at as they lie there.
+ */
+export async function withLook<T>(
+  config: Config,
+  home: ForeignHome,
+  action: (deps: AdoptDeps) => Promise<T>,
+): Promise<T> {
+  const { redisUrl, storeKey } = config;
+  const url = redisUrl ?? (await runningPrivateRedis(config.home));
+  const redis = url === undefined ? undefined : await openCheckedRedis(url, "look");
+  try {
+    const certificates = redis && new CertificateStore(redis);
+    const accounts = redis
+      ? openStores(config.home, redis, storeKey).accounts
+      : new AccountFiles(config.home);
+    const present: Present = {
+      records: async (ids) => (await certificates?.getMany(ids)) ?? ids.map(() => undefined),
+      file: (id) => fileAsItLies(config.home, id),
+      accountKey: (ca) => accounts.standingKey(ca),
+    };
+    return await action({ home, cas: config.cas, now: () => systemClock.now(), present });
+  } finally {
+    redis?.disconnect();
+    if (redisUrl === undefined && url !== undefined) await leavePrivateRedis(config.home);
+  }
+}
+
+async function fileAsItLies(home: string, id: string): Promise<CertificateFile | undefined> {
+  return await readJson<CertificateFile>(join(new CertificateFiles(home).folder(id), "certificate.json"));
+}
