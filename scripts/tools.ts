@@ -68,6 +68,13 @@ const TOOLS = {
     probe: { args: ["-v"], prints: /HA-?Proxy version [23]\./ },
     hint: "haproxy (2.2 or newer) from your system's packages",
   },
+  certbot: {
+    binaries: ["certbot"],
+    packages: ["certbot"],
+    how: "install",
+    probe: { args: ["--version"], prints: /^certbot \d/ },
+    hint: "certbot from your system's packages",
+  },
   ip: {
     binaries: ["ip"],
     packages: ["iproute2"],
