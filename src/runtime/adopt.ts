@@ -1,4 +1,5 @@
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import type { ForeignHome } from "../adopt/found.ts";
 import type { AdoptDeps, Present } from "../adopt/ports.ts";
 import type { Config } from "../config/load.ts";
@@ -16,6 +17,9 @@ import type { House } from "./house.ts";
 const TURN = "adopt";
 /** Milliseconds between two signs of who has the turn, which lapses after 10 s. */
 const KEEP_TURN = 3_000;
+const ASK_EVERY = 500;
+/** Milliseconds; the turn of one that was killed lapses before. */
+const PATIENCE = 15_000;
 
 /** Taking over for real. */
 export function adoptDeps(house: House, home: ForeignHome): AdoptDeps {
@@ -41,16 +45,26 @@ export function adoptDeps(house: House, home: ForeignHome): AdoptDeps {
   };
 }
 
-/** One at a time: two would write the same certificates. */
-export async function inTurn<T>({ turns, processName }: House, action: () => Promise<T>): Promise<T> {
-  if (!(await turns.take(TURN, processName)))
-    throw usageError("adopt_running", "Another `certherd adopt` is at work; wait until it is done.");
+/** One at a time: two would write the same certificates. `patience`: milliseconds for which another one is waited for. */
+export async function inTurn<T>(house: House, action: () => Promise<T>, patience = PATIENCE): Promise<T> {
+  const { turns, processName } = house;
+  await waitForTurn(house, patience);
   const keeping = setInterval(() => void turns.take(TURN, processName).catch(() => false), KEEP_TURN);
   try {
     return await action();
   } finally {
     clearInterval(keeping);
     await turns.give(TURN, processName);
+  }
+}
+
+/** Asked for until it comes: whoever asks only once stands in the way of those who come after. */
+async function waitForTurn({ turns, processName, log }: House, patience: number): Promise<void> {
+  for (let waited = 0; !(await turns.take(TURN, processName)); waited += ASK_EVERY) {
+    if (waited >= patience)
+      throw usageError("adopt_running", "Another `certherd adopt` is at work; wait until it is done.");
+    if (waited === 0) log("Another `certherd adopt` is at work, or was killed; waiting for it.");
+    await sleep(ASK_EVERY);
   }
 }
 

@@ -415,7 +415,8 @@ describe("two at once", () => {
     const other = await openTestHouse(redis.url, { CERTHERD_NODE: "lb2" });
     try {
       await inTurn(house, async () => {
-        await expect(inTurn(other.house, async () => 1)).rejects.toMatchObject({ code: "adopt_running" });
+        const second = inTurn(other.house, async () => 1, 600);
+        await expect(second).rejects.toMatchObject({ code: "adopt_running" });
       });
       expect(await inTurn(other.house, async () => 1)).toBe(1);
     } finally {

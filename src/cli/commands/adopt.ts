@@ -69,13 +69,12 @@ In the end it says what is to be taken out, so that the other client does not go
 async function run(io: Io, dir: string, options: AdoptOptions): Promise<AdoptDocument> {
   const home = await detectHome(dir);
   const config = loadConfig();
-  const progress = options.json ? undefined : new Progress(io, Date.now());
+  const progress = options.json ? undefined : new StepProgress(io);
   const request: AdoptRequest = {
     template: templateOf(config, options),
     force: options.force === true,
     ...(options.only === undefined ? {} : { only: options.only }),
-    onProgress: (_, done, total, failed) =>
-      progress?.update({ total, done: done - failed, failed, waiting: 0 }, Date.now()),
+    onProgress: (step, done, total, failed) => progress?.update(step, done, total, failed),
   };
   try {
     if (options.dryRun) return await withLook(config, home, (deps) => adopt(deps, request));
@@ -88,6 +87,31 @@ async function run(io: Io, dir: string, options: AdoptOptions): Promise<AdoptDoc
     );
   } finally {
     progress?.stop();
+  }
+}
+
+/** Reading and writing go at paces of their own: a bar for each. */
+class StepProgress {
+  readonly #io: Io;
+  #step: string | undefined;
+  #bar: Progress | undefined;
+
+  constructor(io: Io) {
+    this.#io = io;
+  }
+
+  update(step: string, done: number, total: number, failed: number): void {
+    if (step !== this.#step) {
+      this.stop();
+      this.#step = step;
+      this.#bar = new Progress(this.#io, Date.now());
+    }
+    this.#bar?.update({ total, done: done - failed, failed, waiting: 0 }, Date.now());
+  }
+
+  stop(): void {
+    this.#bar?.stop();
+    this.#bar = undefined;
   }
 }
 
