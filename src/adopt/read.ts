@@ -38,6 +38,6 @@ function isMissing(error: unknown): boolean {
 
 function unreadable(path: string, error: unknown): Error {
   const reason = error instanceof Error ? error.message : String(error);
-  const mending = isCode(error, "EACCES") ? " Run this as root, or as the user whose files they are." : "";
+  const mending = isCode(error, "EACCES") ? " Run this as a user who may read it (docs/adopt.md)." : "";
   return refuse("adopt_unreadable", `${path} cannot be read: ${reason}.${mending}`, error);
 }

@@ -4,7 +4,7 @@ import type { Found } from "./found.ts";
 import { challengeFor, type KnownAs } from "./record.ts";
 
 export interface Warning {
-  code: "ca_not_configured" | "ca_unknown" | "dns_provider_needed" | "key_type_changes" | "other_validation";
+  code: "ca_not_configured" | "ca_not_told" | "dns_provider_needed" | "key_type_changes" | "other_validation";
   /** Without the certificate's name, as many have the same. */
   sentence: string;
 }
@@ -36,7 +36,7 @@ function aboutCa(directory: string | undefined, ca: KnownAs | undefined, preferr
   if (directory === undefined || ca === undefined)
     return [
       {
-        code: "ca_unknown",
+        code: "ca_not_told",
         sentence: `Nothing tells which CA it is from: ${preferred} renews it, as an order that no CA exempts.`,
       },
     ];

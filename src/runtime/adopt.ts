@@ -1,3 +1,4 @@
+import { stat } from "node:fs/promises";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { ForeignHome } from "../adopt/found.ts";
@@ -20,6 +21,19 @@ const KEEP_TURN = 3_000;
 const ASK_EVERY = 500;
 /** Milliseconds; the turn of one that was killed lapses before. */
 const PATIENCE = 15_000;
+
+/**
+ * Refuses to write as root into the folder of another user, who could not read it: root is tempting, as the keys of other
+ * clients are root's mostly.
+ */
+export async function checkOwner(home: string, uid = process.getuid?.()): Promise<void> {
+  const owner = (await stat(home).catch(() => undefined))?.uid;
+  if (uid !== 0 || owner === undefined || owner === 0) return;
+  throw usageError(
+    "adopt_wrong_user",
+    `${home} belongs to the user ${owner}, who could not read what root writes there. Give that user a copy of the other client's folder, and run this as that user: docs/adopt.md#where-certherd-runs-as-a-user-of-its-own.`,
+  );
+}
 
 /** Taking over for real. */
 export function adoptDeps(house: House, home: ForeignHome): AdoptDeps {

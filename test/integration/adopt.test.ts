@@ -1,6 +1,6 @@
 /** What another ACME client has is taken over: into the files, the index and the accounts. No CA is there to be asked. */
 import { randomBytes } from "node:crypto";
-import { existsSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { chownSync, existsSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { adopt } from "../../src/adopt/adopt.ts";
@@ -10,7 +10,7 @@ import type { AdoptRequest } from "../../src/adopt/ports.ts";
 import { DEFAULTS } from "../../src/core/certificate.ts";
 import { JobSweep } from "../../src/intake/sweep.ts";
 import { generateKey } from "../../src/pki/keys.ts";
-import { adoptDeps, inTurn, withLook } from "../../src/runtime/adopt.ts";
+import { adoptDeps, checkOwner, inTurn, withLook } from "../../src/runtime/adopt.ts";
 import { startRoles } from "../../src/runtime/up.ts";
 import { restore } from "../../src/runtime/upkeep.ts";
 import { certificateFile } from "../../src/store/files.ts";
@@ -406,6 +406,21 @@ describe("several hosts with a store in common", () => {
       expect((await other.house.accountFiles.load(name))?.url).toBe(ACCOUNT);
     } finally {
       await other.close();
+    }
+  });
+});
+
+describe("root", () => {
+  it("does not write into the folder of another user, who could not read it", async () => {
+    const home = tempDir("certherd-owned");
+    const own = statSync(home).uid;
+    await checkOwner(home, own);
+    await checkOwner(join(home, "new"), 0);
+    if (own !== 0) await expect(checkOwner(home, 0)).rejects.toMatchObject({ code: "adopt_wrong_user" });
+    else {
+      chownSync(home, 65_534, 65_534);
+      await expect(checkOwner(home)).rejects.toMatchObject({ code: "adopt_wrong_user" });
+      await checkOwner(home, 65_534);
     }
   });
 });

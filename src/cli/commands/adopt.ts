@@ -8,7 +8,7 @@ import type { SpecTemplate } from "../../adopt/record.ts";
 import { type Config, loadConfig } from "../../config/load.ts";
 import { usageError } from "../../core/errors.ts";
 import { checkRow } from "../../intake/row.ts";
-import { adoptDeps, inTurn, withLook } from "../../runtime/adopt.ts";
+import { adoptDeps, checkOwner, inTurn, withLook } from "../../runtime/adopt.ts";
 import { rowContext } from "../../runtime/imports.ts";
 import { reportAdoption } from "../adopt-report.ts";
 import { NOBODY_RENEWS, someoneRenews, withRestoredHouse } from "../house.ts";
@@ -78,6 +78,7 @@ async function run(io: Io, dir: string, options: AdoptOptions): Promise<AdoptDoc
   };
   try {
     if (options.dryRun) return await withLook(config, home, (deps) => adopt(deps, request));
+    await checkOwner(config.home);
     return await withRestoredHouse(io, (house) =>
       inTurn(house, async () => {
         const document = await adopt(adoptDeps(house, home), request);

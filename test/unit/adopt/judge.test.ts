@@ -187,7 +187,7 @@ describe("what will be different at the renewal", () => {
     );
     expect(warning?.code).toBe("ca_not_configured");
     expect(warning?.sentence).toContain(`{ name: letsencrypt, directory: "${directory}" }`);
-    expect(codes({ challenge: "http-01" })).toEqual(["ca_unknown"]);
+    expect(codes({ challenge: "http-01" })).toEqual(["ca_not_told"]);
   });
 
   it("is the hook of dns-01, tls-alpn-01, or the type of key", () => {

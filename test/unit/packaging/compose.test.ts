@@ -183,7 +183,7 @@ describe("the systemd unit", () => {
 });
 
 describe("the documents", () => {
-  it.each(["README.md", "CONTRIBUTING.md", "docs/operations.md", "docs/http-api.md"])(
+  it.each(["README.md", "CONTRIBUTING.md", "docs/operations.md", "docs/http-api.md", "docs/adopt.md"])(
     "%s: its commands are there",
     (path) => {
       const lines = commandLines(path).join("\n");
@@ -211,7 +211,7 @@ describe("the documents", () => {
     const found = [
       ...code.matchAll(/\bcode: "([a-z_]+)"/g),
       ...code.matchAll(/\bcode: [^"\n]+ \? "([a-z_]+)"/g),
-      ...code.matchAll(/\b(?:usageError|RequestError)\(\s*(?:\d+,\s*)?"([a-z_]+)"/g),
+      ...code.matchAll(/\b(?:usageError|RequestError|refuse)\(\s*(?:\d+,\s*)?"([a-z_]+)"/g),
     ].map(([, name = ""]) => name);
     const documented = read("docs/errors.md");
     expect(new Set(found).size).toBeGreaterThan(30);
