@@ -3,6 +3,7 @@ import type { Clock } from "../core/clock.ts";
 import { AppError } from "../core/errors.ts";
 import type { CertificateStore } from "../store/certificates.ts";
 import { type CertificateFiles, certificateFile } from "../store/files.ts";
+import { newImportId } from "../store/import-files.ts";
 import { type SettlementListener, settle } from "../store/settlement.ts";
 import type { Examined } from "./examine.ts";
 import type { ClientKind, Found } from "./found.ts";
@@ -46,12 +47,18 @@ export class Putter {
   readonly #from: ClientKind;
   readonly #template: SpecTemplate;
   readonly #ledgers: ReturnType<PutDeps["ledgers"]>;
+  /**
+   * They are told of together, as those of an import are: who has thousands does not want a mail for each renewal. No
+   * import of that id is on record, so the configuration says how.
+   */
+  readonly #importId: string;
 
   constructor(deps: PutDeps, from: ClientKind, template: SpecTemplate) {
     this.#deps = deps;
     this.#from = from;
     this.#template = template;
     this.#ledgers = deps.ledgers();
+    this.#importId = newImportId(deps.clock.now());
   }
 
   /** The record that is in the index when this returns. */
@@ -82,7 +89,8 @@ export class Putter {
     const now = this.#deps.clock.now();
     const spec = specFor(examined, found, ca, this.#template);
     const leaf = leafFor(examined, found, ca, 1, now);
-    const record = newRecord(examined.id, spec, leaf, this.#resting(spec.vipPort), now);
+    const resting = this.#resting(spec.vipPort);
+    const record = { ...newRecord(examined.id, spec, leaf, resting, now), importId: this.#importId };
     await this.#commit(taken, record);
     return record;
   }

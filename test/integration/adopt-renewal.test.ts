@@ -5,14 +5,12 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { ensureTools } from "../../scripts/tools.ts";
-import { adopt } from "../../src/adopt/adopt.ts";
-import { detectHome } from "../../src/adopt/detect.ts";
 import type { AdoptDocument } from "../../src/adopt/document.ts";
-import { type CertificateRecord, DEFAULTS } from "../../src/core/certificate.ts";
+import type { CertificateRecord } from "../../src/core/certificate.ts";
 import { exemptionOf } from "../../src/limits/buckets.ts";
-import { adoptDeps } from "../../src/runtime/adopt.ts";
 import { startRoles } from "../../src/runtime/up.ts";
 import type { Role } from "../../src/store/alive.ts";
+import { TEMPLATE, takeOver } from "../support/adopting.ts";
 import { fingerprint, writeAcmeSh, writeAcmeShAccount } from "../support/foreign-homes.ts";
 import { openTestHouse, type TestHouse } from "../support/house.ts";
 import { makeLimits } from "../support/limits.ts";
@@ -59,13 +57,9 @@ afterEach(async () => {
   await opened.close();
 });
 
-async function takeOver(): Promise<AdoptDocument> {
-  const { vipPort, priority } = DEFAULTS;
+async function adopt(): Promise<AdoptDocument> {
   const before = { source: fingerprint(dir), asked: pebble.requests() };
-  const document = await adopt(adoptDeps(house, await detectHome(dir)), {
-    template: { vipPort, acmePort, priority },
-    force: false,
-  });
+  const document = await takeOver(house, dir, { template: { ...TEMPLATE, acmePort } });
   expect(fingerprint(dir)).toBe(before.source);
   // Not one request to the CA.
   expect(pebble.requests()).toEqual(before.asked);
@@ -139,7 +133,7 @@ describe("certbot", () => {
   it("its certificates are renewed with its account, a configured address of mail notwithstanding", async () => {
     await opened.close();
     await open({ CERTHERD_ACCOUNT_EMAIL: "certs@example.com" });
-    const document = await takeOver();
+    const document = await adopt();
     expect(document.counts).toMatchObject({ adopt: 2, refused: 0 });
     expect(document.accounts).toMatchObject([{ action: "adopt", url: registered() }]);
     const before = await Promise.all(["one.example.com", "two.example.com"].map(recordOf));
@@ -162,9 +156,9 @@ describe("certbot", () => {
   });
 
   it("what it renews after that is there already", async () => {
-    await takeOver();
+    await adopt();
     await renew(["respond", "issue"], "one.example.com");
-    expect((await takeOver()).counts).toMatchObject({ adopt: 0, there: 2, refused: 0 });
+    expect((await adopt()).counts).toMatchObject({ adopt: 0, there: 2, refused: 0 });
   });
 });
 
@@ -187,7 +181,7 @@ describe("acme.sh", () => {
   it("its certificates are renewed with its account, whose authorizations still stand", async () => {
     const url = await fresh("sh.example.com");
     const { newAccount, challenge } = pebble.requests();
-    expect(await takeOver()).toMatchObject({ counts: { adopt: 1 }, accounts: [{ action: "adopt", url }] });
+    expect(await adopt()).toMatchObject({ counts: { adopt: 1 }, accounts: [{ action: "adopt", url }] });
     const before = await recordOf("sh.example.com");
     expectExempt(before);
     await renew(["respond", "issue"], "sh.example.com");
