@@ -32,6 +32,7 @@ const DISPOSITIONS: Readonly<Record<string, Disposition>> = {
   badPublicKey: "attention",
   malformed: "attention",
   invalidProfile: "attention",
+  alreadyReplaced: "retry",
   accountDoesNotExist: "account",
   userActionRequired: "account",
   externalAccountRequired: "account",

@@ -44,8 +44,11 @@ interface Route {
   nonces: NoncePool;
 }
 
-/** By the directory's URL: the connections to a CA, and its nonces, are shared by all its sessions. */
-const routes = new Map<string, Route>();
+/**
+ * By the directory's URL: the connections to a CA, and its nonces, are shared by all its sessions. Whoever opens it has
+ * a route of his own, and the last one is used, so that nobody's closing ends what another one needs.
+ */
+const routes = new Map<string, Route[]>();
 const retryAfters = new WeakMap<object, number>();
 
 /** Makes a CA reachable, until the returned function is called. */
@@ -65,9 +68,11 @@ export function openEndpoint(endpoint: Endpoint): () => void {
     connect: { timeout: 10_000, secureContext },
   });
   const route = { endpoint, agent, nonces: new NoncePool() };
-  routes.set(endpoint.directory, route);
+  routes.set(endpoint.directory, [...(routes.get(endpoint.directory) ?? []), route]);
   return () => {
-    if (routes.get(endpoint.directory) === route) routes.delete(endpoint.directory);
+    const others = (routes.get(endpoint.directory) ?? []).filter((other) => other !== route);
+    if (others.length > 0) routes.set(endpoint.directory, others);
+    else routes.delete(endpoint.directory);
     // Nobody waits for an answer any more: what still comes is of no use.
     agent.destroy().catch(() => undefined);
   };
@@ -85,7 +90,7 @@ export async function sendRequest(
   method: string,
   data?: unknown,
 ): Promise<TransportResponse> {
-  const route = routes.get(directory);
+  const route = routes.get(directory)?.at(-1);
   if (!route)
     throw new AppError("The connection to the CA is closed.", {
       code: "ca_closed",

@@ -23,6 +23,20 @@ export interface ApiToken {
 
 export type Notify = "each" | "digest" | "off";
 
+/** When certificates are renewed, and with what. Milliseconds. */
+export interface RenewalSettings {
+  /** Before the end of a certificate, whatever the CA suggests as a rule. */
+  renewBefore?: number;
+  /** The key of the certificate before is kept. */
+  reuseKey: boolean;
+  /** Before the end of one that nothing has renewed: a person is warned at each of them. */
+  warn?: readonly number[];
+  /** How often the CA is asked what it suggests. */
+  poll: { least?: number; most?: number; every?: number };
+  /** Between two looks at what is due. */
+  look: number;
+}
+
 export interface Config {
   home: string;
   node: string;
@@ -55,6 +69,7 @@ export interface Config {
   patience: PatiencePolicy;
   /** VIP ports that have a termination; undefined when none is configured and any is accepted. */
   vipPorts?: ReadonlySet<number>;
+  renewal: RenewalSettings;
   /** Where certificates are deployed to. */
   terminations: Terminations;
   /** Milliseconds in which every certificate is looked at on each of its nodes. */
@@ -70,6 +85,7 @@ export interface Config {
  */
 const RETRY = [60_000, 600_000, 6_000_000, 86_400_000] as const;
 
+const RENEWAL_LOOK = 10_000;
 const WATCH_EVERY = 6 * 3_600_000;
 
 /** Loads and checks the whole configuration, or throws one usage error that says what is wrong and where. */
@@ -101,10 +117,16 @@ export function loadConfig(env: Environment = processEnvironment()): Config {
     patience: { ...PATIENCE, ...defined(file.patience ?? {}) },
     ...(file.terminations === undefined ? {} : { vipPorts: new Set(terminations.keys()) }),
     terminations,
+    renewal: renewalSettings(file),
     watchEvery: file.watch?.every ?? WATCH_EVERY,
     ...(file.activeWhen === undefined ? {} : { activeAddress: file.activeWhen.address }),
     maxImportBytes: file.maxImportBytes ?? 100 * 1024 * 1024,
   };
+}
+
+function renewalSettings({ renewal = {} }: ConfigFile): RenewalSettings {
+  const { renewBefore, reuseKey = false, warn, poll = {}, look = RENEWAL_LOOK } = renewal;
+  return { ...defined({ renewBefore, warn }), reuseKey, poll: defined(poll), look };
 }
 
 function mailConfig({ mail }: ConfigFile): Config["mail"] {

@@ -62,6 +62,21 @@ export const configFile = z.strictObject({
   patience: z
     .strictObject({ giveUpAfter: duration.optional(), failures: z.number().int().positive().optional() })
     .optional(),
+  renewal: z
+    .strictObject({
+      renewBefore: duration.optional(),
+      reuseKey: z.boolean().optional(),
+      warn: z.array(duration).min(1).optional(),
+      poll: z
+        .strictObject({
+          least: duration.optional(),
+          most: duration.optional(),
+          every: duration.optional(),
+        })
+        .optional(),
+      look: duration.optional(),
+    })
+    .optional(),
   activeWhen: z.strictObject({ address }).optional(),
   tokens: z
     .array(

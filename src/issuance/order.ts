@@ -10,6 +10,7 @@ import { askAgain, fail } from "./failure.ts";
 import { pollAt } from "./polling.ts";
 import type { IssuanceDeps, Turn } from "./ports.ts";
 import { parkNames, refusedByCa, UNTOLD } from "./refused.ts";
+import { isReplacementRefused, replacesOf } from "./replaces.ts";
 import { finalize, handOver, save } from "./save.ts";
 
 /**
@@ -131,8 +132,8 @@ async function newOrder(turn: Turn): Promise<Order | undefined> {
     await account.ledger.release(holderOf(record));
     return undefined;
   }
-  const profile = record.spec.profile ?? account.profile;
-  const order = await session.newOrder(record.spec.names, profile === undefined ? {} : { profile });
+  const order = await place(turn);
+  if (order === undefined) return await newOrder(turn);
   await account.ledger.ordered(holderOf(record));
   if (await account.breaker.passed("ca")) deps.tell(`Orders from ${account.name} go on: it answers again.`);
   const url = await certificates.claimOrder(id, generation, order.url);
@@ -144,13 +145,33 @@ async function newOrder(turn: Turn): Promise<Order | undefined> {
   return order;
 }
 
+/** Undefined where the CA would not have it said what the order replaces: it is asked for again without. */
+async function place(turn: Turn): Promise<Order | undefined> {
+  const { deps, session, record, job } = turn;
+  const { account } = deps;
+  const profile = record.spec.profile ?? account.profile;
+  const replaces = await replacesOf(account, record, job);
+  try {
+    return await session.newOrder(record.spec.names, {
+      ...(profile === undefined ? {} : { profile }),
+      ...(replaces === undefined ? {} : { replaces }),
+    });
+  } catch (error) {
+    if (replaces === undefined || !isReplacementRefused(error)) throw error;
+    await account.ledger.unsent(holderOf(record));
+    // It pays now for what a renewal within the window need not.
+    turn.job = { ...job, plain: true };
+    return undefined;
+  }
+}
+
 /**
  * Admission has taken the tokens; since then a 429 may have told that there are fewer, or a request may have been lost
  * on its way, which the CA may have counted. False when the certificate has gone back to wait for them.
  */
 async function hasTokens({ deps, record, job }: Turn): Promise<boolean> {
   await deps.account.ledger.lost(holderOf(record));
-  const admission = await askLedger(deps, record);
+  const admission = await askLedger(deps, record, job);
   if (admission.kind === "ok") return true;
   if (admission.kind !== "drop") await backToAdmission(deps, record, job);
   return false;

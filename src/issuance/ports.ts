@@ -1,5 +1,5 @@
 import type { AcmeSession } from "../acme/session.ts";
-import type { CertificateRecord } from "../core/certificate.ts";
+import type { CertificateRecord, IssuedLeaf, RenewalState } from "../core/certificate.ts";
 import type { AppError } from "../core/errors.ts";
 import type { Breaker } from "../limits/breaker.ts";
 import type { Ledger } from "../limits/ledger.ts";
@@ -19,6 +19,8 @@ export interface Account {
   ledger: Ledger;
   breaker: Breaker;
   session(): Promise<AcmeSession>;
+  /** Whether the CA suggests when to renew (RFC 9773), and so is told what an order replaces. */
+  suggestsRenewals(): Promise<boolean>;
   /**
    * The CA does not know the account of this session any more: the next session registers it again, once. False when
    * that has been tried.
@@ -48,6 +50,18 @@ export interface Spill {
   next(record: CertificateRecord, account: string): string | undefined;
 }
 
+/** When a new leaf is to be renewed. */
+export interface RenewalSchedule {
+  /** Milliseconds since the epoch: where the CA suggests nothing else, and when it is asked for the first time. */
+  first(
+    leaf: Pick<IssuedLeaf, "notBefore" | "notAfter">,
+    record: CertificateRecord,
+    now: number,
+  ): { renewAt: number; schedule: RenewalState };
+  /** Whether the key of the certificate that is renewed is kept. */
+  reuseKey: boolean;
+}
+
 /** What comes after issuance, for certificates that are deployed. */
 export interface Onward {
   deploys(vipPort: number): boolean;
@@ -61,6 +75,7 @@ export interface IssuanceDeps extends SettlementDeps {
   challenges: Challenges;
   producer: Producer;
   spill: Spill;
+  renewals: RenewalSchedule;
   onward: Onward;
   /** Whether its names still lead here, where that was looked at before. */
   leadsHere(record: CertificateRecord): Promise<boolean>;

@@ -1,4 +1,5 @@
 import type { Redis } from "ioredis";
+import { namesKey } from "../core/certificate.ts";
 import { keys } from "../store/keys.ts";
 import { execAll } from "../store/script.ts";
 import type { Admission, AdmissionRequest, Pause, Streak, Verdict } from "./admission.ts";
@@ -132,6 +133,13 @@ export class Ledger {
   /** The certificate is there: whatever is still held is spent. */
   async issued(holder: string): Promise<void> {
     await this.#settle(holder, "spend", "");
+  }
+
+  /** An order that the CA has let pass for nothing was issued, which counts for its set of names all the same. */
+  async spendSet(names: readonly string[]): Promise<void> {
+    const bucket = bucketOf(this.limits, "certificatesPerNameSet", namesKey(names));
+    const [key] = this.#keysOf(bucket);
+    await takeScript.run(this.#redis, [key], [this.#clock(), bucket.emission, bucket.burst]);
   }
 
   /** Nothing comes of it: whatever is still held is free again, but for what the CA may have counted. */

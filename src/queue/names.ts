@@ -42,6 +42,11 @@ export const jobPriority = {
   woken: (priority: number) => 2 * priority - 1,
 } as const;
 
+/** The other way round. */
+export function certificatePriority(ofJob: number): number {
+  return Math.max(1, Math.ceil(ofJob / 2));
+}
+
 /** Jobs hold ids, never a key or a PEM: what is in Redis is there in the clear. */
 export interface CertificateJob {
   id: string;
@@ -66,6 +71,8 @@ export interface OrderJob extends CertificateJob {
   polls?: number;
   /** Tries in a row that failed for nobody's fault. */
   transient?: number;
+  /** The CA would not have it said which certificate this order replaces. */
+  plain?: boolean;
   /** Key and CSR have been replaced once, as the CA did not like them. */
   rekeyed?: boolean;
 }

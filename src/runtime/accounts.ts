@@ -1,4 +1,5 @@
 import { openAccount } from "../acme/account.ts";
+import { fetchRenewalInfo, type RenewalInfo, readRenewalInfoUrl } from "../acme/renewal-info.ts";
 import type { AcmeSession } from "../acme/session.ts";
 import { openEndpoint } from "../acme/transport.ts";
 import type { CaConfig, Config } from "../config/load.ts";
@@ -18,6 +19,9 @@ const USER_AGENT = "certherd/0.1 (+acme-client)";
 /** Milliseconds in which an account that the CA has forgotten is registered again once, and not more often. */
 const RENEW_EVERY = 3_600_000;
 
+/** Milliseconds for which what a directory offers is taken for known. */
+const DIRECTORY_LIFE = 3_600_000;
+
 type AccountConfig = Pick<Config, "home" | "node" | "breaker" | "storeKey">;
 
 /** The account of one CA, opened when it is first needed; `close` ends its connections. */
@@ -33,6 +37,7 @@ export class CaAccount implements Account {
   readonly #pacer: Pacer;
   readonly #closeEndpoint: () => void;
   #session: Promise<AcmeSession> | undefined;
+  #suggests: { at: number; url: Promise<string | undefined> } | undefined;
   #renewedAt = Number.NEGATIVE_INFINITY;
   /** The session that was given up last. */
   #lost: AcmeSession | undefined;
@@ -57,6 +62,29 @@ export class CaAccount implements Account {
 
   get profile(): string | undefined {
     return this.#ca.profile;
+  }
+
+  async suggestsRenewals(): Promise<boolean> {
+    return (await this.#renewalInfoUrl()) !== undefined;
+  }
+
+  /** What the CA suggests for a certificate (RFC 9773); undefined where it suggests nothing at all. */
+  async renewalInfo(certId: string): Promise<RenewalInfo | undefined> {
+    const base = await this.#renewalInfoUrl();
+    return base === undefined ? undefined : await fetchRenewalInfo(this.directory, base, certId);
+  }
+
+  /** Its directory is read anew now and then, as a CA may begin, or cease, to suggest. */
+  async #renewalInfoUrl(): Promise<string | undefined> {
+    const now = this.#clock.now();
+    if (this.#suggests === undefined || now - this.#suggests.at > DIRECTORY_LIFE)
+      this.#suggests = { at: now, url: readRenewalInfoUrl(this.directory) };
+    try {
+      return await this.#suggests.url;
+    } catch (error) {
+      this.#suggests = undefined;
+      throw error;
+    }
   }
 
   async session(): Promise<AcmeSession> {

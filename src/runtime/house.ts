@@ -17,6 +17,7 @@ import { Challenges } from "../store/challenges.ts";
 import type { CertificateFiles } from "../store/files.ts";
 import { ImportFiles } from "../store/import-files.ts";
 import { ImportStore } from "../store/imports.ts";
+import { Incidents } from "../store/incidents.ts";
 import { Logbook } from "../store/logbook.ts";
 import { MailBoxes } from "../store/mailboxes.ts";
 import { Nodes } from "../store/nodes.ts";
@@ -57,6 +58,7 @@ export class House {
   readonly alive: Alive;
   readonly nodes: Nodes;
   readonly turns: Turns;
+  readonly incidents: Incidents;
   readonly boxes: MailBoxes;
   readonly notifier: Notifier;
   readonly enqueuer: Enqueuer;
@@ -88,6 +90,7 @@ export class House {
     this.alive = new Alive(redis);
     this.nodes = new Nodes(redis);
     this.turns = new Turns(redis);
+    this.incidents = new Incidents(redis);
     this.boxes = new MailBoxes(redis);
     this.#logbook = new Logbook(config.home);
     this.notifier = new Notifier({

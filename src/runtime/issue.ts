@@ -9,6 +9,7 @@ import { RespondersInRedis } from "../respond/directory.ts";
 import { CaAccount } from "./accounts.ts";
 import { Checks, startCheck } from "./check.ts";
 import type { House } from "./house.ts";
+import { renewalSchedule } from "./renewals.ts";
 import { startRooms } from "./rooms.ts";
 import { type Service, together } from "./service.ts";
 
@@ -90,6 +91,7 @@ export function issuanceDeps(
     warn: (record, subject, detail) => notifier.warn(record, subject, detail),
     responders: new RespondersInRedis(house.responders, clock),
     leadsHere,
+    renewals: renewalSchedule(house),
     onward: house.rollouts,
     spill: {
       after: config.spillAfter,

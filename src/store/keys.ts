@@ -89,6 +89,10 @@ export const keys = {
   nodeReloads: key("nodes", "reloads"),
   /** Hash: "port/node" → the certificate that was looked at last. */
   watch: key("nodes", "watch"),
+  /** Hash: since when a CA wants certificates replaced at once, and whether a person was told. */
+  incident: (ca: string) => key("incident", ca),
+  /** Set: those certificates. */
+  incidentCertificates: (ca: string) => key("incident", ca, "certs"),
   /** String: a person was told of that not long ago; expires. */
   told: (what: string) => key("told", what),
   /** String: there while what the files hold has been put into this Redis. */
