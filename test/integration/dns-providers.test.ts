@@ -89,8 +89,8 @@ describe("DNS UPDATE", () => {
   });
 
   it.each([
-    ["dns_key_wrong", "attention", "BADSIG", () => provider({}, { secret: Buffer.from("something else") })],
-    ["dns_key_unknown", "attention", "BADKEY", () => provider({}, { name: "nobody" })],
+    ["dns_key_wrong", "attention", /BADSIG/, () => provider({}, { secret: Buffer.from("something else") })],
+    ["dns_key_unknown", "attention", /BADKEY/, () => provider({}, { name: "nobody" })],
     [
       "dns_clock",
       "node",
@@ -101,7 +101,7 @@ describe("DNS UPDATE", () => {
     await expect(make().present(at("x"))).rejects.toMatchObject({
       code,
       disposition,
-      message: expect.stringContaining(words),
+      message: expect.stringMatching(words),
     });
     expect(await bind.txt(NAME)).toEqual([]);
   });
