@@ -7,6 +7,7 @@ import { usageError } from "../core/errors.ts";
 import { BREAKER, type BreakerPolicy } from "../limits/breaker.ts";
 import { PATIENCE, type PatiencePolicy } from "../limits/patience.ts";
 import { type CaConfig, caConfigs } from "./cas.ts";
+import { type Dns01Config, dns01Config } from "./dns.ts";
 import { choice, type Environment, processEnvironment, secret, variable } from "./environment.ts";
 import { type ConfigFile, configFile, defined, describeFaults } from "./schema.ts";
 import { storeKey } from "./store-key.ts";
@@ -61,6 +62,8 @@ export interface Config {
   httpPort: number;
   /** Resolvers for preflight, as `host:port`; the system's when empty. */
   dns: readonly string[];
+  /** Who sets the TXT records of dns-01. */
+  dns01: Dns01Config;
   /** Addresses that names may point to, private ones too. */
   vips: readonly string[];
   /** Milliseconds; a name that would wait longer at a CA goes to the next one. Never when left out. */
@@ -94,6 +97,7 @@ export function loadConfig(env: Environment = processEnvironment()): Config {
   const redisUrl = secret(env, "REDIS_URL");
   const apiToken = secret(env, "CERTHERD_API_TOKEN");
   const terminations = terminationsOf(file.terminations ?? {});
+  const dns = resolvers(variable(env, "CERTHERD_DNS"));
   return {
     home: resolve(variable(env, "CERTHERD_HOME") ?? "/var/lib/certherd"),
     node: nodeName(env),
@@ -110,7 +114,8 @@ export function loadConfig(env: Environment = processEnvironment()): Config {
     preflight: choice(env, "CERTHERD_PREFLIGHT", ["require", "warn", "off"], "require"),
     recheck: defined({ every: file.preflight?.recheck, giveUpAfter: file.preflight?.giveUpAfter }),
     httpPort: portNumber("CERTHERD_HTTP_PORT", variable(env, "CERTHERD_HTTP_PORT") ?? "80"),
-    dns: resolvers(variable(env, "CERTHERD_DNS")),
+    dns,
+    dns01: dns01Config(file.dns, dns),
     vips: file.vips ?? [],
     ...(file.spillAfter === undefined ? {} : { spillAfter: file.spillAfter }),
     breaker: { ...BREAKER, ...defined(file.breaker ?? {}) },

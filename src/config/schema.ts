@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { dnsSchema } from "./dns.ts";
 import { address, duration, port } from "./fields.ts";
 import { terminationsSchema } from "./terminations.ts";
 
@@ -88,6 +89,7 @@ export const configFile = z.strictObject({
     )
     .optional(),
   terminations: terminationsSchema.optional(),
+  dns: dnsSchema.optional(),
   watch: z.strictObject({ every: duration }).optional(),
   maxImportBytes: z.number().int().positive().optional(),
 });

@@ -4,7 +4,7 @@ import { AppError, asAppError } from "../core/errors.ts";
 import { DONE, type Handler, type Outcome } from "../queue/consumer.ts";
 import type { OrderJob } from "../queue/names.ts";
 import { askLedger, backToAdmission, isDone, isWanted } from "./admit.ts";
-import { answerChallenges, NO_ROOM, orderFailure, validationsDone } from "./authorize.ts";
+import { answerChallenges, canAnswer, NO_ROOM, orderFailure, validationsDone } from "./authorize.ts";
 import { countFailure } from "./break.ts";
 import { askAgain, fail } from "./failure.ts";
 import { pollAt } from "./polling.ts";
@@ -75,11 +75,13 @@ async function takeTurn(turn: Turn): Promise<Outcome<OrderJob>> {
   for (;;) {
     if (turn.context.signal.aborted) return { kind: "later", at: turn.deps.clock.now(), data: turn.job };
     switch (order.status) {
-      case "pending":
+      case "pending": {
         if (turn.job.answered) return poll(turn, order);
-        await answerChallenges(turn, order);
+        const wait = await answerChallenges(turn, order);
+        if (wait) return wait;
         turn.job = { ...turn.job, answered: true, answeredAt: turn.deps.clock.now(), polls: 0 };
         return poll(turn, order);
+      }
       case "ready":
         await validationsDone(turn);
         turn.job = { ...turn.job, polls: 0 };
@@ -115,7 +117,7 @@ async function newOrder(turn: Turn): Promise<Order | undefined> {
   const { certificates, files, account, producer, clock } = deps;
   const { id, generation } = record;
   // Before anything is ordered: an order that nobody can answer for would be lost.
-  await deps.responders.ready(record.spec.acmePort);
+  await canAnswer(turn);
   if (!(await deps.leadsHere(record))) {
     await account.ledger.release(holderOf(record));
     const { renewal = false } = turn.job;

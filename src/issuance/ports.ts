@@ -42,6 +42,34 @@ export interface ResponderDirectory {
   begunSince(at: number): Promise<boolean>;
 }
 
+/** Where the TXT of a name goes. */
+export interface DnsPlace {
+  provider: string;
+  name: string;
+  zone: string;
+}
+
+/** One TXT that answers a dns-01 challenge (RFC 8555 §8.4). */
+export interface DnsAnswer extends DnsPlace {
+  value: string;
+}
+
+/** What answers dns-01. */
+export interface DnsChallenges {
+  /** Milliseconds: how long name servers may take to have a record, and from one look to the next. */
+  propagation: { timeout: number; every: number };
+  /** Throws `dns_provider_missing` or `dns_delegation` (attention), `resolver_failed` (unavailable). */
+  place(name: string): Promise<DnsPlace>;
+  /** Notes what is about to be set, then sets it. It is removed at `until`, whatever happens, unless that is prolonged. */
+  present(answers: readonly DnsAnswer[], until: number): Promise<void>;
+  /** False when one of them is not there any more. */
+  prolong(answers: readonly DnsAnswer[], until: number): Promise<boolean>;
+  /** One look at every authoritative server: a sentence for each that has not got one of them. */
+  missing(answers: readonly DnsAnswer[]): Promise<string[]>;
+  /** They are needed no more, and are removed soon. */
+  done(answers: readonly DnsAnswer[]): Promise<void>;
+}
+
 /** The CA that takes over from one at which a certificate would wait too long. */
 export interface Spill {
   /** Milliseconds; nothing spills when undefined. */
@@ -73,6 +101,7 @@ export interface IssuanceDeps extends SettlementDeps {
   stops: AccountStops;
   responders: ResponderDirectory;
   challenges: Challenges;
+  dns: DnsChallenges;
   producer: Producer;
   spill: Spill;
   renewals: RenewalSchedule;

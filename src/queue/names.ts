@@ -67,6 +67,8 @@ export interface OrderJob extends CertificateJob {
   answered?: boolean;
   /** When that was, milliseconds since the epoch. */
   answeredAt?: number;
+  /** dns-01: what was set, and since when all of it is (milliseconds since the epoch); not answered before it is seen. */
+  dns?: { since?: number; records: { provider: string; name: string; value: string; zone: string }[] };
   /** How often the order has been polled in the present stage. */
   polls?: number;
   /** Tries in a row that failed for nobody's fault. */

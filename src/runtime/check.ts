@@ -10,6 +10,7 @@ import { queueNames } from "../queue/names.ts";
 import { RespondersInRedis } from "../respond/directory.ts";
 import type { AccountFiles } from "../store/accounts.ts";
 import { ProbeHistory } from "../store/probe-history.ts";
+import { DnsInHouse } from "./dns01.ts";
 import type { House } from "./house.ts";
 import type { Service } from "./service.ts";
 
@@ -31,6 +32,7 @@ export class Checks {
     const { config, challenges, redis, clock } = house;
     this.#house = house;
     this.#responders = new RespondersInRedis(house.responders, clock);
+    const dns = new DnsInHouse(house);
     this.#preflight = createPreflight({
       resolvers: config.dns,
       vips: config.vips,
@@ -40,6 +42,7 @@ export class Checks {
         drop: (token) => challenges.drop([token]),
       },
       history: new ProbeHistory(redis),
+      dnsPlace: (name) => dns.place(name),
       clock,
     });
   }

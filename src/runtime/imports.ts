@@ -11,7 +11,7 @@ export function importDeps(house: House): ImportDeps {
     clock,
     context: {
       knownCas: config.cas.map((ca) => ca.name),
-      dns01: false,
+      dns01: config.dns01.providers.length > 0,
       ...(config.mail.from === undefined ? {} : { mailFrom: config.mail.from }),
       ...(config.vipPorts === undefined ? {} : { vipPorts: config.vipPorts }),
     },

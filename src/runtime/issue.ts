@@ -2,12 +2,13 @@ import type { CaConfig } from "../config/load.ts";
 import type { CertificateRecord } from "../core/certificate.ts";
 import { admitHandler } from "../issuance/admit.ts";
 import { orderHandler } from "../issuance/order.ts";
-import type { IssuanceDeps } from "../issuance/ports.ts";
+import type { DnsChallenges, IssuanceDeps } from "../issuance/ports.ts";
 import { consume } from "../queue/consumer.ts";
 import { queueNames } from "../queue/names.ts";
 import { RespondersInRedis } from "../respond/directory.ts";
 import { CaAccount } from "./accounts.ts";
 import { Checks, startCheck } from "./check.ts";
+import { DnsInHouse, startDnsSweep } from "./dns01.ts";
 import type { House } from "./house.ts";
 import { renewalSchedule } from "./renewals.ts";
 import { startRooms } from "./rooms.ts";
@@ -21,15 +22,16 @@ const RENEWALS = 5;
 /** Checks, admits and orders for every CA of the configuration. */
 export async function startIssue(house: House): Promise<Service> {
   const checks = new Checks(house);
-  const services = await Promise.all(house.config.cas.map((ca) => startAccount(house, checks, ca)));
-  // The checks are given up first: nobody waits for a name server at the end.
-  return together([...services, { close: async () => checks.close() }]);
+  const dns = new DnsInHouse(house);
+  const services = await Promise.all(house.config.cas.map((ca) => startAccount(house, checks, dns, ca)));
+  // The checks are given up first: nobody waits for a name server at the end. What orders have set goes last.
+  return together([startDnsSweep(house, dns), ...services, { close: async () => checks.close() }]);
 }
 
-async function startAccount(house: House, checks: Checks, ca: CaConfig): Promise<Service> {
+async function startAccount(house: House, checks: Checks, dns: DnsInHouse, ca: CaConfig): Promise<Service> {
   const { redis, producer, log, config, clock } = house;
   const account = new CaAccount(ca, config, redis, clock);
-  const deps = issuanceDeps(house, account, (record) => checks.leadsHere(record, ca));
+  const deps = issuanceDeps(house, account, (record) => checks.leadsHere(record, ca), dns);
   // A person who starts a worker has mended what stopped the account, or will read it again at once.
   await house.stops.lift(account.name);
   await producer.admitOneAtATime(account.name);
@@ -72,6 +74,7 @@ export function issuanceDeps(
   house: House,
   account: CaAccount,
   leadsHere: (record: CertificateRecord) => Promise<boolean>,
+  dns: DnsChallenges = new DnsInHouse(house),
 ): IssuanceDeps {
   const { stops, challenges, certificates, certificateFiles, producer, notifier, clock, config, tell } =
     house;
@@ -80,6 +83,7 @@ export function issuanceDeps(
     account,
     stops,
     challenges,
+    dns,
     certificates,
     files: certificateFiles,
     producer,

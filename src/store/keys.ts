@@ -43,6 +43,10 @@ export const keys = {
   notice: (box: string) => key("notice", box),
   /** String: the key authorization that answers one http-01 token. */
   challenge: (token: string) => key("challenge", token),
+  /** Sorted set: the TXT records set for dns-01 and not removed yet, by when they are to be. */
+  dnsRecords: key("dnsrecords"),
+  /** Hash: such a record → how often it could not be removed. */
+  dnsFailures: key("dnsrecords", "failures"),
   /** String: when a probe of the preflight last came back; expires. */
   probePassed: key("preflight", "passed"),
   /** Set: the ports that responders have to listen on. */

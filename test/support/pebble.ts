@@ -24,6 +24,8 @@ export interface PebbleOptions {
   retryAfter?: { authz: number; order: number };
   /** Seconds a certificate is valid; 90 days unless given. */
   validityPeriod?: number;
+  /** host:port of the name server that it asks, in place of its own one. */
+  dnsServer?: string;
   /** Further arguments, such as -strict. */
   args?: readonly string[];
 }
@@ -70,7 +72,7 @@ export async function startPebble(options: PebbleOptions): Promise<Pebble> {
   let counts: RequestCounts = {};
   const server = startProcess(
     program,
-    ["-config", config, "-dnsserver", dns.address, ...(options.args ?? [])],
+    ["-config", config, "-dnsserver", options.dnsServer ?? dns.address, ...(options.args ?? [])],
     { cwd: dir, env: environment(options.env), onLine: (line) => countLine(counts, line) },
   );
   const stop = async () => {
