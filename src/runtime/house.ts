@@ -1,8 +1,10 @@
 import type { Config } from "../config/load.ts";
+import type { CertificateRecord } from "../core/certificate.ts";
 import { type Clock, systemClock } from "../core/clock.ts";
 import { Rollouts } from "../deploy/advance.ts";
 import type { DeployDeps } from "../deploy/ports.ts";
 import { beginRemoval } from "../deploy/removal.ts";
+import { orderAgain } from "../intake/again.ts";
 import { Enqueuer } from "../intake/enqueue.ts";
 import type { RestoreDeps } from "../intake/ports.ts";
 import { LedgerRebuild } from "../limits/rebuild.ts";
@@ -27,6 +29,7 @@ import type { Removals } from "../store/removals.ts";
 import { Responders } from "../store/responders.ts";
 import { openStores, type Stores } from "../store/stores.ts";
 import { Turns } from "../store/turns.ts";
+import { caOf } from "./renewals.ts";
 import { accountChooser } from "./spill.ts";
 
 export type Log = (line: string) => void;
@@ -138,6 +141,17 @@ export class House {
         return new LedgerRebuild(this.redis, limits, clock.now());
       },
     };
+  }
+
+  /** Orders certificates anew that are there, as one import. */
+  async orderAgain(
+    chunks: AsyncIterable<readonly CertificateRecord[]>,
+    source: string,
+  ): Promise<{ importId: string; count: number }> {
+    const { notify } = this.config.mail;
+    const request = { source, notify, caOf: (record: CertificateRecord) => caOf(this, record) };
+    const { id, count } = await orderAgain(this, chunks, request);
+    return { importId: id, count };
   }
 
   /** What bringing certificates to nodes works with. */

@@ -66,6 +66,8 @@ export interface RenewalNote {
   renewAt: number;
   schedule: RenewalState;
   lookAt: number;
+  /** It was revoked then, milliseconds since the epoch. */
+  revokedAt?: number;
   event?: Transition["event"];
 }
 
@@ -294,7 +296,7 @@ export class CertificateStore {
   async noteRenewals(notes: readonly RenewalNote[], now: number): Promise<void> {
     if (notes.length === 0) return;
     const pipeline = noteRenewalScript.pipeline(this.#redis);
-    for (const { id, serial, renewAt, schedule, lookAt: at, event } of notes)
+    for (const { id, serial, renewAt, schedule, lookAt: at, revokedAt, event } of notes)
       noteRenewalScript.queue(
         pipeline,
         [keys.certificate(id), keys.renewals, keys.events(id), keys.events("all")],
@@ -304,6 +306,7 @@ export class CertificateStore {
           renewAt,
           JSON.stringify(schedule),
           at,
+          revokedAt ?? "",
           event === undefined ? "" : JSON.stringify({ at: rfc3339(now), ...event }),
         ],
       );
