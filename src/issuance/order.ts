@@ -131,7 +131,7 @@ async function newOrder(turn: Turn): Promise<Order | undefined> {
     await account.ledger.release(holderOf(record));
     return undefined;
   }
-  const profile = record.spec.profile ?? account.profile;
+  const profile = await account.profileFor(record);
   const order = await session.newOrder(record.spec.names, profile === undefined ? {} : { profile });
   await account.ledger.ordered(holderOf(record));
   if (await account.breaker.passed("ca")) deps.tell(`Orders from ${account.name} go on: it answers again.`);

@@ -80,13 +80,23 @@ export class Notifier {
    * none is configured to whoever is told of the certificate in hand.
    */
   async warn(record: CertificateRecord, title: string, detail: string): Promise<void> {
-    const { boxes, producer, defaultFrom, defaultMode, operator } = this.#options;
-    const route = operator ?? record.spec.mail;
-    if (route === undefined || defaultMode === "off") return;
+    const route = this.#options.operator ?? record.spec.mail;
+    if (route !== undefined) await this.#notice(route, record.id, title, detail);
+  }
+
+  /** The same of what is about no certificate at all: to the operator, where one is configured. */
+  async warnOperator(about: string, title: string, detail: string): Promise<void> {
+    const { operator } = this.#options;
+    if (operator !== undefined) await this.#notice(operator, about, title, detail);
+  }
+
+  async #notice(route: MailRoute, about: string, title: string, detail: string): Promise<void> {
+    const { boxes, producer, defaultFrom, defaultMode } = this.#options;
+    if (defaultMode === "off") return;
     const box = BOXES.notice(randomUUID());
     const group = mailGroup(route, defaultFrom);
     await boxes.putNotice(box, { title, detail });
-    await boxes.drop(box, group, [record.id], route);
+    await boxes.drop(box, group, [about], route);
     await producer.mail({ box, group });
   }
 

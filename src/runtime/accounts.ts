@@ -1,7 +1,10 @@
 import { openAccount } from "../acme/account.ts";
+import { type AccountAtCa, agreeToTerms, askForAccount } from "../acme/account-at-ca.ts";
+import { requireProfile } from "../acme/profiles.ts";
 import type { AcmeSession } from "../acme/session.ts";
 import { openEndpoint } from "../acme/transport.ts";
 import type { CaConfig, Config } from "../config/load.ts";
+import type { CertificateRecord } from "../core/certificate.ts";
 import { type Clock, rfc3339 } from "../core/clock.ts";
 import { AppError } from "../core/errors.ts";
 import type { Account } from "../issuance/ports.ts";
@@ -55,8 +58,11 @@ export class CaAccount implements Account {
     });
   }
 
-  get profile(): string | undefined {
-    return this.#ca.profile;
+  async profileFor({ spec }: Pick<CertificateRecord, "spec">): Promise<string | undefined> {
+    const profile = spec.profile ?? this.#ca.profile;
+    if (profile === undefined) return undefined;
+    await requireProfile(this.#ca, profile, spec.names.length, this.#clock.now());
+    return profile;
   }
 
   async session(): Promise<AcmeSession> {
@@ -80,6 +86,31 @@ export class CaAccount implements Account {
     await this.#files.forget(this.name);
     this.#session = undefined;
     return true;
+  }
+
+  /** The account as the CA has it now; undefined when it has none, or no key was made for one yet. Changes nothing. */
+  async askCa(): Promise<AccountAtCa | undefined> {
+    const keyPem = await this.#files.knownKey(this.name);
+    return keyPem === undefined
+      ? undefined
+      : await askForAccount({ directory: this.directory, keyPem, ...(await this.#url()) });
+  }
+
+  /** Tells the CA that the terms at that URL are agreed to, and keeps that. False when there is no account yet. */
+  async agree(terms: string): Promise<boolean> {
+    const known = await this.#files.load(this.name);
+    const keyPem = await this.#files.knownKey(this.name);
+    if (keyPem === undefined || known?.directory !== this.directory) return false;
+    await agreeToTerms({ directory: this.directory, keyPem, url: known.url });
+    const agreedAt = new Date(this.#clock.now()).toISOString();
+    await this.#files.save(this.name, { ...known, terms: { url: terms, agreedAt } });
+    return true;
+  }
+
+  /** Where the directory has moved, the account is looked for by its key. */
+  async #url(): Promise<{ url?: string }> {
+    const known = await this.#files.load(this.name);
+    return known?.directory === this.directory ? { url: known.url } : {};
   }
 
   async close(): Promise<void> {

@@ -1,4 +1,4 @@
-import { readDirectory } from "../acme/directory.ts";
+import { directoryOf } from "../acme/directories.ts";
 import type { CaConfig } from "../config/load.ts";
 import type { CertificateRecord } from "../core/certificate.ts";
 import { checkEach, checkNames } from "../preflight/check.ts";
@@ -86,7 +86,7 @@ export class Checks {
     const now = this.#house.clock.now();
     const known = this.#accounts.get(ca.name);
     if (known && now - known.at < FRESH) return await known.caa;
-    const caa = caaOf(ca, this.#house.accountFiles);
+    const caa = caaOf(ca, this.#house.accountFiles, now);
     this.#accounts.set(ca.name, { at: now, caa });
     return await caa;
   }
@@ -98,9 +98,9 @@ interface Caa {
 }
 
 /** What the CA says of itself counts beside what is known of it; a CA that does not answer is no reason to wait. */
-async function caaOf(ca: CaConfig, files: AccountFiles): Promise<Caa> {
+async function caaOf(ca: CaConfig, files: AccountFiles, now: number): Promise<Caa> {
   const [directory, account] = await Promise.all([
-    readDirectory(ca).catch(() => undefined),
+    directoryOf(ca, now).catch(() => undefined),
     files.load(ca.name),
   ]);
   const identities = [...new Set([...ca.caaIdentities, ...(directory?.caaIdentities ?? [])])];

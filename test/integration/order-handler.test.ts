@@ -68,7 +68,15 @@ function worker(around: (session: AcmeSession) => Partial<AcmeSession> = () => (
     };
   };
   const { name, directory, ledger, breaker } = opened.account;
-  const account = { name, directory, ledger, breaker, session, renewSession: async () => false };
+  const account = {
+    name,
+    directory,
+    ledger,
+    breaker,
+    session,
+    renewSession: async () => false,
+    profileFor: async () => undefined,
+  };
   const handle = orderHandler(opened.deps({ account }));
   const turn = (job: OrderJob, signal = new AbortController().signal) =>
     handle(job, { signal, priority: 50, save: async () => undefined });
