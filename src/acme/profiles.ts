@@ -49,7 +49,11 @@ export function mostNames(directory: string, profile: string): number | undefine
   return known === undefined ? undefined : KNOWN_CAS[known]?.profiles?.[profile]?.names;
 }
 
-function namesFault(ca: ProfileCa, profile: string, names: number): AppError | undefined {
+export function namesFault(
+  ca: Pick<ProfileCa, "name" | "directory">,
+  profile: string,
+  names: number,
+): AppError | undefined {
   const most = mostNames(ca.directory, profile);
   if (most === undefined || names <= most) return undefined;
   return new AppError(

@@ -17,7 +17,7 @@ export interface Agreement {
  * agreed to. Throws what the CA answers, above all that it wants something else done first.
  */
 export async function agreeTo(house: House, ca: CaConfig, read?: string): Promise<Agreement> {
-  const { clock, config, redis, stops } = house;
+  const { clock, stops } = house;
   const { termsOfService } = await directoryOf(ca, clock.now(), 0);
   if (termsOfService === undefined)
     throw usageError(
@@ -26,17 +26,22 @@ export async function agreeTo(house: House, ca: CaConfig, read?: string): Promis
     );
   if (read !== undefined && read !== termsOfService)
     throw usageError("other_terms", `The terms of ${ca.name} are at ${termsOfService} now, not at ${read}.`);
+  const stopped = (await stops.reason(ca.name))?.code === "user_action_required";
+  // A registration that was refused for the terms is tried again, and agrees to these.
+  if (!(await tell(house, ca, termsOfService)) && !stopped)
+    throw usageError(
+      "not_registered",
+      `There is no account at ${ca.name} yet: its terms are agreed to when it is registered, with the first order.`,
+    );
+  if (stopped) await stops.lift(ca.name);
+  return { ca: ca.name, terms: termsOfService, lifted: stopped };
+}
+
+async function tell({ config, redis, clock }: House, ca: CaConfig, terms: string): Promise<boolean> {
   const account = new CaAccount(ca, config, redis, clock);
   try {
-    if (!(await account.agree(termsOfService)))
-      throw usageError(
-        "not_registered",
-        `There is no account at ${ca.name} yet: its terms are agreed to when it is registered, with the first order.`,
-      );
+    return await account.agree(terms);
   } finally {
     await account.close();
   }
-  const lifted = (await stops.reason(ca.name))?.code === "user_action_required";
-  if (lifted) await stops.lift(ca.name);
-  return { ca: ca.name, terms: termsOfService, lifted };
 }

@@ -1,6 +1,8 @@
 import { directoryOf } from "../acme/directories.ts";
+import { requireProfile } from "../acme/profiles.ts";
 import type { CaConfig } from "../config/load.ts";
 import type { CertificateRecord } from "../core/certificate.ts";
+import { asAppError } from "../core/errors.ts";
 import { checkEach, checkNames } from "../preflight/check.ts";
 import { checkHandler } from "../preflight/handler.ts";
 import { createPreflight, type Preflight } from "../preflight/preflight.ts";
@@ -49,7 +51,8 @@ export class Checks {
   }
 
   async check(record: Pick<CertificateRecord, "spec">, ca: CaConfig): Promise<Verdict> {
-    return await checkNames(this.#preflight, await this.#request(record, ca));
+    const fault = await profileVerdict(record, ca, this.#house.clock.now());
+    return fault ?? (await checkNames(this.#preflight, await this.#request(record, ca)));
   }
 
   /** Name by name, and what it means for the certificate. */
@@ -89,6 +92,24 @@ export class Checks {
     const caa = caaOf(ca, this.#house.accountFiles, now);
     this.#accounts.set(ca.name, { at: now, caa });
     return await caa;
+  }
+}
+
+/** A profile that cannot be ordered is told now, and not when its turn comes, which may be days later. */
+async function profileVerdict(
+  { spec }: Pick<CertificateRecord, "spec">,
+  ca: CaConfig,
+  now: number,
+): Promise<Verdict | undefined> {
+  const profile = spec.profile ?? ca.profile;
+  if (profile === undefined) return undefined;
+  try {
+    await requireProfile(ca, profile, spec.names.length, now);
+    return undefined;
+  } catch (thrown) {
+    const { code, disposition, message } = asAppError(thrown);
+    // A CA that cannot be asked now is asked again before the order.
+    return disposition === "attention" ? { kind: "blocked", code, detail: message } : undefined;
   }
 }
 

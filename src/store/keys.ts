@@ -89,7 +89,7 @@ export const keys = {
   nodeReloads: key("nodes", "reloads"),
   /** Hash: "port/node" → the certificate that was looked at last. */
   watch: key("nodes", "watch"),
-  /** String: a person was told of that not long ago; expires. */
+  /** String: a person was told of that not long ago; expires. Of new terms of a CA: once. */
   told: (what: string) => key("told", what),
   /** String: there while what the files hold has been put into this Redis. */
   restored: key("restored"),

@@ -1,6 +1,6 @@
 /** What a CA offers and asks for, with a real Pebble: profiles, terms of service, and the account as the CA has it. */
 import { generateKeyPairSync } from "node:crypto";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { openClient } from "../../src/acme/client.ts";
@@ -10,14 +10,17 @@ import type { OrderJob } from "../../src/queue/names.ts";
 import { accountsReport } from "../../src/runtime/account-report.ts";
 import { agreeTo } from "../../src/runtime/agree.ts";
 import { requireBindings } from "../../src/runtime/bindings.ts";
+import { Checks } from "../../src/runtime/check.ts";
 import { examine, type Finding } from "../../src/runtime/doctor.ts";
 import { lookAtTerms } from "../../src/runtime/terms.ts";
+import { startRoles } from "../../src/runtime/up.ts";
 import { openTestHouse, type TestHouse } from "../support/house.ts";
 import { type Pebble, startPebble } from "../support/pebble.ts";
+import { refusal } from "../support/problem.ts";
 import { type RedisServer, startRedis } from "../support/redis.ts";
 import { type SmtpServer, startSmtp } from "../support/smtp.ts";
 import { makeSpec } from "../support/specs.ts";
-import { freePort, tempDir } from "../support/temp.ts";
+import { freePort, tempDir, waitUntil } from "../support/temp.ts";
 import { startTermsCa, type TermsCa, userActionRequired } from "../support/terms-ca.ts";
 
 const OLD = "https://ca.example/terms-1";
@@ -107,6 +110,30 @@ describe("a profile", () => {
     ca.refuse("directory", userActionRequired(OLD, HOW));
     expect(await opened.account.profileFor({ spec: makeSpec("a.example") })).toBeUndefined();
     expect(ca.requests().directory ?? 0).toBe(0);
+  });
+
+  it("that it does not offer is found when the names are looked at, not days later when its turn comes", async () => {
+    const checks = new Checks(opened.house);
+    const [first] = opened.house.config.cas;
+    try {
+      const verdict = await checks.check({ spec: makeSpec("a.example", { profile: "tlsserver" }) }, first);
+      expect(verdict).toMatchObject({ kind: "blocked", code: "profile_unknown" });
+      const right = await checks.check({ spec: makeSpec("a.example", { profile: "classic" }) }, first);
+      expect(right.kind).not.toBe("blocked");
+    } finally {
+      checks.close();
+    }
+  });
+
+  it("is no fault of its own while the CA answers with an error page, which is asked for once", async () => {
+    ca.refuse("directory", refusal("serverInternal", 503));
+    const record = { spec: makeSpec("a.example", { profile: "classic" }) };
+    for (let tries = 0; tries < 3; tries++)
+      await expect(opened.account.profileFor(record)).rejects.toMatchObject({
+        code: "ca_answer",
+        disposition: "transient",
+      });
+    expect(ca.requests().directory).toBe(1);
   });
 
   it("cannot be told while the CA cannot be reached: the order waits, as if it had not been sent", async () => {
@@ -238,6 +265,19 @@ describe("other terms of service", () => {
     }
   });
 
+  it("are looked for by whatever issues, from its start on", async () => {
+    const { house, account } = opened;
+    await account.session();
+    ca.setTerms(NEW);
+    const issuing = await startRoles(house, ["issue"]);
+    try {
+      const log = `${house.config.home}/certherd.log`;
+      await waitUntil(() => existsSync(log) && readFileSync(log, "utf8").includes(NEW));
+    } finally {
+      await issuing.close();
+    }
+  });
+
   it("are shown, and said by doctor, until somebody agrees", async () => {
     const { house, account } = opened;
     const [first] = house.config.cas;
@@ -275,6 +315,17 @@ describe("other terms of service", () => {
     ca.refuse("newOrder", undefined);
     ca.refuse("account", undefined);
     expect(await agreeTo(house, first)).toMatchObject({ terms: NEW, lifted: true });
+    expect(await house.stops.reason(first.name)).toBeUndefined();
+  });
+
+  it("that stop a registration are agreed to by the next one", async () => {
+    const { house } = opened;
+    const [first] = house.config.cas;
+    ca.refuse("newAccount", userActionRequired(NEW, HOW));
+    const record = await order("a.example");
+    expect(record?.error).toMatchObject({ code: "user_action_required", url: HOW });
+    ca.refuse("newAccount", undefined);
+    expect(await agreeTo(house, first)).toMatchObject({ lifted: true });
     expect(await house.stops.reason(first.name)).toBeUndefined();
   });
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { KNOWN_CAS } from "../../../src/acme/cas.ts";
-import { mostNames, profileFault } from "../../../src/acme/profiles.ts";
+import { mostNames, namesFault, profileFault } from "../../../src/acme/profiles.ts";
 
 const offering = (...names: string[]) => ({
   profiles: new Map(names.map((name) => [name, `about ${name}`])),
@@ -33,5 +33,16 @@ describe("a profile", () => {
     expect(mostNames(directory, "classic")).toBe(100);
     expect(mostNames(directory, "unheard-of")).toBeUndefined();
     expect(mostNames("https://ca.example/dir", "tlsserver")).toBeUndefined();
+  });
+
+  it("of Let's Encrypt that takes 25 names is not ordered for 26", () => {
+    const ca = { name: "letsencrypt", directory: KNOWN_CAS.letsencrypt?.directory ?? "" };
+    expect(namesFault(ca, "shortlived", 25)).toBeUndefined();
+    expect(namesFault(ca, "classic", 100)).toBeUndefined();
+    expect(namesFault(ca, "shortlived", 26)).toMatchObject({
+      code: "profile_names",
+      disposition: "attention",
+      message: expect.stringContaining("at most 25 names"),
+    });
   });
 });
