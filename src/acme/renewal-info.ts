@@ -38,14 +38,6 @@ export async function fetchRenewalInfo(
   };
 }
 
-/** Where a CA tells it (RFC 9773 §4.1); undefined for one that does not. */
-export async function readRenewalInfoUrl(directory: string): Promise<string | undefined> {
-  const { data } = await sendRequest(directory, directory, "GET");
-  const url =
-    typeof data === "object" && data !== null && "renewalInfo" in data ? data.renewalInfo : undefined;
-  return typeof url === "string" ? url : undefined;
-}
-
 interface Document {
   suggestedWindow?: { start?: unknown; end?: unknown };
   explanationURL?: unknown;

@@ -3,6 +3,7 @@ import { Agent, type Dispatcher, request } from "undici";
 import { AppError } from "../core/errors.ts";
 import { NoncePool } from "./nonces.ts";
 import { isProblem, problemError } from "./problems.ts";
+import { refusalError } from "./terms.ts";
 
 /**
  * How acme-client reaches a CA. Its own way (axios, a HEAD for every nonce, errors reduced to a message, 429 slept
@@ -142,6 +143,8 @@ function plainHeaders(headers: Dispatcher.ResponseData["headers"]): Record<strin
   for (const name in headers) {
     const value = headers[name];
     if (typeof value === "string") plain[name] = value;
+    // A header that may stand several times: a list, then (RFC 9110 §5.3).
+    else if (name === "link" && Array.isArray(value)) plain[name] = value.join(", ");
   }
   return plain;
 }
@@ -155,8 +158,12 @@ function parsed(body: string, headers: Record<string, string>): unknown {
   }
 }
 
-function refusal(url: string, { status, data }: TransportResponse, retryAt: number | undefined): AppError {
-  if (isProblem(data)) return problemError(data, status, retryAt);
+function refusal(
+  url: string,
+  { status, data, headers }: TransportResponse,
+  retryAt: number | undefined,
+): AppError {
+  if (isProblem(data)) return refusalError(data, status, retryAt, headers.link);
   const words = typeof data === "string" ? data.replace(/\s+/g, " ").slice(0, 200) : "";
   const detail = `${new URL(url).host} answered ${status}${words ? `: ${words}` : ""}`;
   return problemError({ type: "", detail }, status, retryAt);

@@ -1,5 +1,6 @@
 import { Command, CommanderError } from "commander";
 import { exitCodeOf, explain } from "../runtime/exit.ts";
+import { accountCommand } from "./commands/account.ts";
 import { configCommand } from "./commands/config.ts";
 import { doctorCommand } from "./commands/doctor.ts";
 import { importCommand } from "./commands/import.ts";
@@ -72,6 +73,7 @@ Exit codes: 0 all well, 1 some certificates or rows failed, 2 usage or configura
     renewCommand,
     revokeCommand,
     removeCommand,
+    accountCommand,
     doctorCommand,
     configCommand,
   ])

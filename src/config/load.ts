@@ -6,7 +6,7 @@ import { parse as parseYaml } from "yaml";
 import { usageError } from "../core/errors.ts";
 import { BREAKER, type BreakerPolicy } from "../limits/breaker.ts";
 import { PATIENCE, type PatiencePolicy } from "../limits/patience.ts";
-import { type CaConfig, caConfigs } from "./cas.ts";
+import { type CaConfig, type CaSource, caConfigs, caSource } from "./cas.ts";
 import { type Dns01Config, dns01Config } from "./dns.ts";
 import { choice, type Environment, processEnvironment, secret, variable } from "./environment.ts";
 import { type ConfigFile, configFile, defined, describeFaults } from "./schema.ts";
@@ -48,6 +48,8 @@ export interface Config {
   storeKey?: Buffer;
   /** In order of preference; the first is the default. */
   cas: readonly [CaConfig, ...CaConfig[]];
+  /** What says so. */
+  caFrom: CaSource;
   listen: { host: string; port: number };
   apiToken?: string;
   tokens: readonly ApiToken[];
@@ -105,6 +107,7 @@ export function loadConfig(env: Environment = processEnvironment()): Config {
     ...(redisUrl === undefined ? {} : { redisUrl: checkedRedisUrl(redisUrl) }),
     ...defined({ storeKey: storeKey(env) }),
     cas: caConfigs(env, file),
+    caFrom: caSource(env, file),
     listen: listenAddress(variable(env, "CERTHERD_LISTEN") ?? "127.0.0.1:8080"),
     ...(apiToken === undefined ? {} : { apiToken }),
     tokens: (file.tokens ?? []).map((token) => ({ ...token, sha256: token.sha256.toLowerCase() })),

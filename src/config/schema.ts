@@ -24,7 +24,10 @@ const ca = z.strictObject({
   root: z.string().optional(),
   email: z.string().optional(),
   eab: z.strictObject({ kid: z.string().min(1), hmacFile: z.string().min(1) }).optional(),
-  profile: z.string().optional(),
+  profile: z
+    .string()
+    .regex(/^[a-z0-9-]{1,64}$/i, "a profile is the CA's name for it, such as tlsserver")
+    .optional(),
   limits: certificateLimits.optional(),
   domains: z.record(z.string(), certificateLimits.pick({ certificatesPerDomain: true })).optional(),
   renewalsExempt: z.boolean().optional(),

@@ -151,7 +151,7 @@ async function newOrder(turn: Turn): Promise<Order | undefined> {
 async function place(turn: Turn): Promise<Order | undefined> {
   const { deps, session, record, job } = turn;
   const { account } = deps;
-  const profile = record.spec.profile ?? account.profile;
+  const profile = await account.profileFor(record);
   const replaces = await replacesOf(account, record, job);
   try {
     return await session.newOrder(record.spec.names, {

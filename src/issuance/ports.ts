@@ -15,12 +15,13 @@ export interface Account {
   /** The CA's name in the configuration. */
   name: string;
   directory: string;
-  profile?: string | undefined;
   ledger: Ledger;
   breaker: Breaker;
   session(): Promise<AcmeSession>;
   /** Whether the CA suggests when to renew (RFC 9773), and so is told what an order replaces. */
   suggestsRenewals(): Promise<boolean>;
+  /** The profile to order it with, if any; throws `attention` where the CA does not offer that (see acme/profiles.ts). */
+  profileFor(record: Pick<CertificateRecord, "spec">): Promise<string | undefined>;
   /**
    * The CA does not know the account of this session any more: the next session registers it again, once. False when
    * that has been tried.

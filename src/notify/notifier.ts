@@ -82,7 +82,14 @@ export class Notifier {
    * none is configured to whoever is told of the certificate in hand.
    */
   async warn(record: CertificateRecord, title: string, detail: string): Promise<void> {
-    await this.#notice(record, this.#options.operator ?? record.spec.mail, title, detail);
+    const route = this.#options.operator ?? record.spec.mail;
+    if (route !== undefined) await this.#notice(route, record.id, title, detail);
+  }
+
+  /** The same of what is about no certificate at all: to the operator, where one is configured. */
+  async warnOperator(about: string, title: string, detail: string): Promise<void> {
+    const { operator } = this.#options;
+    if (operator !== undefined) await this.#notice(operator, about, title, detail);
   }
 
   /** What a person has to know of certificates at once: whoever is told of each, or else the operator, in one mail. */
@@ -98,23 +105,20 @@ export class Notifier {
     });
     for (const group of groups.values()) {
       const [first] = group;
+      const route = first && routeOf(first);
+      if (!route) continue;
       const { title, detail } = write(group);
-      if (first) await this.#notice(first, routeOf(first), title, detail);
+      await this.#notice(route, first.id, title, detail);
     }
   }
 
-  async #notice(
-    record: CertificateRecord,
-    route: MailRoute | undefined,
-    title: string,
-    detail: string,
-  ): Promise<void> {
+  async #notice(route: MailRoute, about: string, title: string, detail: string): Promise<void> {
     const { boxes, producer, defaultFrom, defaultMode } = this.#options;
-    if (route === undefined || defaultMode === "off") return;
+    if (defaultMode === "off") return;
     const box = BOXES.notice(randomUUID());
     const group = mailGroup(route, defaultFrom);
     await boxes.putNotice(box, { title, detail });
-    await boxes.drop(box, group, [record.id], route);
+    await boxes.drop(box, group, [about], route);
     await producer.mail({ box, group });
   }
 

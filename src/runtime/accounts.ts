@@ -1,8 +1,12 @@
 import { openAccount } from "../acme/account.ts";
-import { fetchRenewalInfo, type RenewalInfo, readRenewalInfoUrl } from "../acme/renewal-info.ts";
+import { type AccountAtCa, agreeToTerms, askForAccount } from "../acme/account-at-ca.ts";
+import { directoryOf } from "../acme/directories.ts";
+import { requireProfile } from "../acme/profiles.ts";
+import { fetchRenewalInfo, type RenewalInfo } from "../acme/renewal-info.ts";
 import type { AcmeSession } from "../acme/session.ts";
 import { openEndpoint } from "../acme/transport.ts";
 import type { CaConfig, Config } from "../config/load.ts";
+import type { CertificateRecord } from "../core/certificate.ts";
 import { type Clock, rfc3339 } from "../core/clock.ts";
 import { AppError } from "../core/errors.ts";
 import type { Account } from "../issuance/ports.ts";
@@ -19,9 +23,6 @@ const USER_AGENT = "certherd/0.1 (+acme-client)";
 /** Milliseconds in which an account that the CA has forgotten is registered again once, and not more often. */
 const RENEW_EVERY = 3_600_000;
 
-/** Milliseconds for which what a directory offers is taken for known. */
-const DIRECTORY_LIFE = 3_600_000;
-
 type AccountConfig = Pick<Config, "home" | "node" | "breaker" | "storeKey">;
 
 /** The account of one CA, opened when it is first needed; `close` ends its connections. */
@@ -37,7 +38,6 @@ export class CaAccount implements Account {
   readonly #pacer: Pacer;
   readonly #closeEndpoint: () => void;
   #session: Promise<AcmeSession> | undefined;
-  #suggests: { at: number; url: Promise<string | undefined> } | undefined;
   #renewedAt = Number.NEGATIVE_INFINITY;
   /** The session that was given up last. */
   #lost: AcmeSession | undefined;
@@ -60,8 +60,11 @@ export class CaAccount implements Account {
     });
   }
 
-  get profile(): string | undefined {
-    return this.#ca.profile;
+  async profileFor({ spec }: Pick<CertificateRecord, "spec">): Promise<string | undefined> {
+    const profile = spec.profile ?? this.#ca.profile;
+    if (profile === undefined) return undefined;
+    await requireProfile(this.#ca, profile, spec.names.length, this.#clock.now());
+    return profile;
   }
 
   async suggestsRenewals(): Promise<boolean> {
@@ -74,17 +77,8 @@ export class CaAccount implements Account {
     return base === undefined ? undefined : await fetchRenewalInfo(this.directory, base, certId);
   }
 
-  /** Its directory is read anew now and then, as a CA may begin, or cease, to suggest. */
   async #renewalInfoUrl(): Promise<string | undefined> {
-    const now = this.#clock.now();
-    if (this.#suggests === undefined || now - this.#suggests.at > DIRECTORY_LIFE)
-      this.#suggests = { at: now, url: readRenewalInfoUrl(this.directory) };
-    try {
-      return await this.#suggests.url;
-    } catch (error) {
-      this.#suggests = undefined;
-      throw error;
-    }
+    return (await directoryOf(this.#ca, this.#clock.now())).renewalInfo;
   }
 
   async session(): Promise<AcmeSession> {
@@ -108,6 +102,31 @@ export class CaAccount implements Account {
     await this.#files.forget(this.name);
     this.#session = undefined;
     return true;
+  }
+
+  /** The account as the CA has it now; undefined when it has none, or no key was made for one yet. Changes nothing. */
+  async askCa(): Promise<AccountAtCa | undefined> {
+    const keyPem = await this.#files.knownKey(this.name);
+    return keyPem === undefined
+      ? undefined
+      : await askForAccount({ directory: this.directory, keyPem, ...(await this.#url()) });
+  }
+
+  /** Tells the CA that the terms at that URL are agreed to, and keeps that. False when there is no account yet. */
+  async agree(terms: string): Promise<boolean> {
+    const known = await this.#files.load(this.name);
+    const keyPem = await this.#files.knownKey(this.name);
+    if (keyPem === undefined || known?.directory !== this.directory) return false;
+    await agreeToTerms({ directory: this.directory, keyPem, url: known.url });
+    const agreedAt = new Date(this.#clock.now()).toISOString();
+    await this.#files.save(this.name, { ...known, terms: { url: terms, agreedAt } });
+    return true;
+  }
+
+  /** Where the directory has moved, the account is looked for by its key. */
+  async #url(): Promise<{ url?: string }> {
+    const known = await this.#files.load(this.name);
+    return known?.directory === this.directory ? { url: known.url } : {};
   }
 
   async close(): Promise<void> {

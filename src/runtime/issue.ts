@@ -7,12 +7,14 @@ import { consume } from "../queue/consumer.ts";
 import { queueNames } from "../queue/names.ts";
 import { RespondersInRedis } from "../respond/directory.ts";
 import { CaAccount } from "./accounts.ts";
+import { requireBindings } from "./bindings.ts";
 import { Checks, startCheck } from "./check.ts";
 import { DnsInHouse, startDnsSweep } from "./dns01.ts";
 import type { House } from "./house.ts";
 import { renewalSchedule } from "./renewals.ts";
 import { startRooms } from "./rooms.ts";
 import { type Service, together } from "./service.ts";
+import { startTermsWatch } from "./terms.ts";
 
 /** Orders worked on at once in one process: their steps are short, as waiting is done in the queue. */
 const CONCURRENCY = 50;
@@ -21,11 +23,17 @@ const RENEWALS = 5;
 
 /** Checks, admits and orders for every CA of the configuration. */
 export async function startIssue(house: House): Promise<Service> {
+  await requireBindings(house);
   const checks = new Checks(house);
   const dns = new DnsInHouse(house);
   const services = await Promise.all(house.config.cas.map((ca) => startAccount(house, checks, dns, ca)));
   // The checks are given up first: nobody waits for a name server at the end. What orders have set goes last.
-  return together([startDnsSweep(house, dns), ...services, { close: async () => checks.close() }]);
+  return together([
+    startTermsWatch(house),
+    startDnsSweep(house, dns),
+    ...services,
+    { close: async () => checks.close() },
+  ]);
 }
 
 async function startAccount(house: House, checks: Checks, dns: DnsInHouse, ca: CaConfig): Promise<Service> {

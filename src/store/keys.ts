@@ -97,7 +97,7 @@ export const keys = {
   incident: (ca: string) => key("incident", ca),
   /** Set: those certificates. */
   incidentCertificates: (ca: string) => key("incident", ca, "certs"),
-  /** String: a person was told of that not long ago; expires. */
+  /** String: a person was told of that not long ago; expires. Of new terms of a CA: once. */
   told: (what: string) => key("told", what),
   /** String: there while what the files hold has been put into this Redis. */
   restored: key("restored"),

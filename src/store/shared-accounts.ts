@@ -24,6 +24,10 @@ export class SharedAccountFiles extends AccountFiles {
     return await super.key(ca, async () => stands);
   }
 
+  override async knownKey(ca: string): Promise<string | undefined> {
+    return (await this.#vault.get(keyName(ca))) ?? (await super.knownKey(ca));
+  }
+
   override async load(ca: string): Promise<AccountFile | undefined> {
     const text = await this.#vault.get(fileName(ca));
     const local = await super.load(ca);

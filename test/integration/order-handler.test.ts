@@ -78,6 +78,7 @@ function worker(around: (session: AcmeSession) => Partial<AcmeSession> = () => (
     session,
     renewSession: async () => false,
     suggestsRenewals: async () => false,
+    profileFor: async () => undefined,
   };
   const handle = orderHandler(opened.deps({ account }));
   const turn = (job: OrderJob, signal = new AbortController().signal) =>

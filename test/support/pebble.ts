@@ -26,6 +26,8 @@ export interface PebbleOptions {
   validityPeriod?: number;
   /** host:port of the name server that it asks, in place of its own one. */
   dnsServer?: string;
+  /** What is offered (2.10), by name; one profile "default" unless given. */
+  profiles?: Readonly<Record<string, { description: string; validityPeriod: number }>>;
   /** Further arguments, such as -strict. */
   args?: readonly string[];
 }
@@ -136,7 +138,7 @@ async function settings(options: PebbleOptions, cert: ServerCert, address: strin
     domainBlocklist: options.blocklist ?? [],
     retryAfter: options.retryAfter ?? { authz: 1, order: 1 },
     // Of several profiles Pebble picks one at random when the order names none.
-    profiles: { default: { description: "The only profile", validityPeriod } },
+    profiles: options.profiles ?? { default: { description: "The only profile", validityPeriod } },
     // What 2.4 reads in place of the profiles.
     certificateValidityPeriod: validityPeriod,
     // Signing with RSA, the default, costs far more CPU. 2.4 ignores this.
