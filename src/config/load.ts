@@ -30,6 +30,8 @@ export interface RenewalSettings {
   renewBefore?: number;
   /** The key of the certificate before is kept. */
   reuseKey: boolean;
+  /** Whether the CAs are asked what they suggest (RFC 9773), and told what an order replaces. */
+  ari: boolean;
   /** Before the end of one that nothing has renewed: a person is warned at each of them. */
   warn?: readonly number[];
   /** How often the CA is asked what it suggests. */
@@ -133,8 +135,8 @@ export function loadConfig(env: Environment = processEnvironment()): Config {
 }
 
 function renewalSettings({ renewal = {} }: ConfigFile): RenewalSettings {
-  const { renewBefore, reuseKey = false, warn, poll = {}, look = RENEWAL_LOOK } = renewal;
-  return { ...defined({ renewBefore, warn }), reuseKey, poll: defined(poll), look };
+  const { renewBefore, reuseKey = false, ari = true, warn, poll = {}, look = RENEWAL_LOOK } = renewal;
+  return { ...defined({ renewBefore, warn }), reuseKey, ari, poll: defined(poll), look };
 }
 
 function mailConfig({ mail }: ConfigFile): Config["mail"] {

@@ -70,6 +70,7 @@ export const configFile = z.strictObject({
     .strictObject({
       renewBefore: duration.optional(),
       reuseKey: z.boolean().optional(),
+      ari: z.boolean().optional(),
       warn: z.array(duration).min(1).optional(),
       poll: z
         .strictObject({

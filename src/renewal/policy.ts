@@ -24,6 +24,9 @@ export const RENEWAL: RenewalPolicy = {
 const SHORT = 10 * DAY;
 /** The spread of what was obtained at once: a day, and for short lifetimes this part of them. */
 const SPREAD_PART = 30;
+/** What a CA would have renewed as soon as it was obtained is kept for this part of its lifetime, or an hour: no loop. */
+const KEPT_PART = 10;
+
 /** A CA is asked at least this often in a certificate's life. */
 const POLLS_A_LIFE = 20;
 
@@ -106,7 +109,12 @@ function instantIn(
   // Whoever has a rule of his own wants to hear from the CA only of what cannot wait.
   if (policy.renewBefore !== undefined && !isEarly) return renewAtOf(leaf, name, policy);
   const last = leaf.notAfter - (leaf.notAfter - leaf.notBefore) / 10;
-  return Math.round(Math.max(now, Math.min(chosen, last)));
+  const first = schedule.window ? now : keptUntil(leaf);
+  return Math.round(Math.max(now, first, Math.min(chosen, last)));
+}
+
+function keptUntil({ notBefore, notAfter, issuedAt = notBefore }: IssuedLeaf): number {
+  return issuedAt + Math.min(HOUR, (notAfter - notBefore) / KEPT_PART);
 }
 
 /** Earlier than it was, or in the first half of the lifetime, when no CA would have it renewed as a rule. */

@@ -23,7 +23,7 @@ const USER_AGENT = "certherd/0.1 (+acme-client)";
 /** Milliseconds in which an account that the CA has forgotten is registered again once, and not more often. */
 const RENEW_EVERY = 3_600_000;
 
-type AccountConfig = Pick<Config, "home" | "node" | "breaker" | "storeKey">;
+type AccountConfig = Pick<Config, "home" | "node" | "breaker" | "storeKey" | "renewal">;
 
 /** The account of one CA, opened when it is first needed; `close` ends its connections. */
 export class CaAccount implements Account {
@@ -32,6 +32,7 @@ export class CaAccount implements Account {
   readonly ledger: Ledger;
   readonly breaker: Breaker;
   readonly #node: string;
+  readonly #ari: boolean;
   readonly #ca: CaConfig;
   readonly #files: AccountFiles;
   readonly #clock: Clock;
@@ -42,12 +43,18 @@ export class CaAccount implements Account {
   /** The session that was given up last. */
   #lost: AcmeSession | undefined;
 
-  constructor(ca: CaConfig, { home, node, breaker, storeKey }: AccountConfig, redis: Redis, clock: Clock) {
+  constructor(
+    ca: CaConfig,
+    { home, node, breaker, storeKey, renewal }: AccountConfig,
+    redis: Redis,
+    clock: Clock,
+  ) {
     this.name = ca.name;
     this.directory = ca.directory;
     this.ledger = new Ledger(redis, ca.name, ca.limits);
     this.breaker = new Breaker(redis, ca.name, breaker);
     this.#node = node;
+    this.#ari = renewal.ari;
     this.#ca = ca;
     this.#files = openStores(home, redis, storeKey).accounts;
     this.#clock = clock;
@@ -78,7 +85,7 @@ export class CaAccount implements Account {
   }
 
   async #renewalInfoUrl(): Promise<string | undefined> {
-    return (await directoryOf(this.#ca, this.#clock.now())).renewalInfo;
+    return this.#ari ? (await directoryOf(this.#ca, this.#clock.now())).renewalInfo : undefined;
   }
 
   async session(): Promise<AcmeSession> {

@@ -120,7 +120,16 @@ describe("the window that the CA suggests", () => {
 
   it("means at once where it lies in the past", () => {
     const past = { start: NOW - 2 * DAY, end: NOW - DAY };
-    expect(poll(leaf, { kind: "info", window: past })).toMatchObject({ renewAt: NOW, isEarly: true });
+    const day = leafOf(90 * DAY, DAY);
+    expect(poll(day, { kind: "info", window: past })).toMatchObject({ renewAt: NOW, isEarly: true });
+  });
+
+  it("does not make a certificate be renewed again and again, as soon as it is there", () => {
+    const past = { start: NOW - 2 * DAY, end: NOW - DAY };
+    const fresh = { ...leaf, notBefore: NOW - HOUR, issuedAt: NOW };
+    expect(poll(fresh, { kind: "info", window: past }).renewAt).toBe(NOW + HOUR);
+    const short = { ...leafOf(120_000), issuedAt: NOW };
+    expect(poll(short, { kind: "info", window: past }).renewAt).toBe(NOW + 12_000);
   });
 
   it("is no incident where the certificate is simply overdue", () => {
@@ -140,7 +149,7 @@ describe("the window that the CA suggests", () => {
       renewAtOf(leaf, "a.example", policy),
     );
     const past = { start: NOW - 2 * DAY, end: NOW - DAY };
-    expect(poll(leaf, { kind: "info", window: past }, {}, policy).renewAt).toBe(NOW);
+    expect(poll(leafOf(90 * DAY, DAY), { kind: "info", window: past }, {}, policy).renewAt).toBe(NOW);
   });
 
   it("comes with a reason for a person, for as long as the CA gives one", () => {
