@@ -75,6 +75,13 @@ const TOOLS = {
     probe: { args: ["-v"], prints: /^BIND 9\./ },
     hint: "bind9 (the name server named) from your system's packages",
   },
+  certbot: {
+    binaries: ["certbot"],
+    packages: ["certbot"],
+    how: "install",
+    probe: { args: ["--version"], prints: /^certbot \d/ },
+    hint: "certbot from your system's packages",
+  },
   ip: {
     binaries: ["ip"],
     packages: ["iproute2"],

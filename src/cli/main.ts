@@ -1,6 +1,7 @@
 import { Command, CommanderError } from "commander";
 import { exitCodeOf, explain } from "../runtime/exit.ts";
 import { accountCommand } from "./commands/account.ts";
+import { adoptCommand } from "./commands/adopt.ts";
 import { configCommand } from "./commands/config.ts";
 import { doctorCommand } from "./commands/doctor.ts";
 import { importCommand } from "./commands/import.ts";
@@ -74,6 +75,7 @@ Exit codes: 0 all well, 1 some certificates or rows failed, 2 usage or configura
     revokeCommand,
     removeCommand,
     accountCommand,
+    adoptCommand,
     doctorCommand,
     configCommand,
   ])

@@ -14,7 +14,8 @@ export interface CheckedChain {
   leaf: Omit<IssuedLeaf, "renewAt">;
 }
 
-const BLOCK = /-----BEGIN CERTIFICATE-----[\s\S]+?-----END CERTIFICATE-----/g;
+/** One certificate in PEM. */
+export const BLOCK = /-----BEGIN CERTIFICATE-----[\s\S]+?-----END CERTIFICATE-----/g;
 
 /**
  * Takes a downloaded chain (RFC 8555 §7.4.2) apart and refuses it unless it is what was asked for: the leaf is
@@ -73,7 +74,7 @@ function checkNames(leaf: X509Certificate, names: readonly string[]): void {
 }
 
 /** "C=US\nO=Let's Encrypt\nCN=E7" → "E7"; the whole where there is no CN. */
-function commonName(distinguished: string): string {
+export function commonName(distinguished: string): string {
   return /^CN=(.+)$/m.exec(distinguished)?.[1] ?? distinguished.replace(/\n/g, ", ");
 }
 

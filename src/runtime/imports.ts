@@ -1,3 +1,4 @@
+import type { Config } from "../config/load.ts";
 import type { ImportDeps } from "../intake/import.ts";
 import type { House } from "./house.ts";
 
@@ -9,11 +10,16 @@ export function importDeps(house: House): ImportDeps {
     files: importFiles,
     enqueuer,
     clock,
-    context: {
-      knownCas: config.cas.map((ca) => ca.name),
-      dns01: config.dns01.providers.length > 0,
-      ...(config.mail.from === undefined ? {} : { mailFrom: config.mail.from }),
-      ...(config.vipPorts === undefined ? {} : { vipPorts: config.vipPorts }),
-    },
+    context: rowContext(config),
+  };
+}
+
+/** The configuration's part in checking a row. */
+export function rowContext(config: Config): ImportDeps["context"] {
+  return {
+    knownCas: config.cas.map((ca) => ca.name),
+    dns01: config.dns01.providers.length > 0,
+    ...(config.mail.from === undefined ? {} : { mailFrom: config.mail.from }),
+    ...(config.vipPorts === undefined ? {} : { vipPorts: config.vipPorts }),
   };
 }

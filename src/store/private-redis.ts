@@ -29,7 +29,7 @@ export function privateRedisSocket(home: string): string {
  */
 export async function ensurePrivateRedis(home: string): Promise<string> {
   const socket = privateRedisSocket(home);
-  const url = `unix://${socket.split("/").map(encodeURIComponent).join("/")}`;
+  const url = urlOf(socket);
   const folder = join(home, "redis");
   await makeFolder(folder);
   await makeFolder(dirname(socket));
@@ -52,6 +52,16 @@ export async function ensurePrivateRedis(home: string): Promise<string> {
     await sleep(50);
   }
   throw unavailable(`The private Redis did not start within 20 s; its log is ${join(folder, "redis.log")}.`);
+}
+
+/** Its URL where it runs; for who only looks, and does not start it. Whoever was connected leaves it, too. */
+export async function runningPrivateRedis(home: string): Promise<string | undefined> {
+  const socket = privateRedisSocket(home);
+  return (await answers(socket)) ? urlOf(socket) : undefined;
+}
+
+function urlOf(socket: string): string {
+  return `unix://${socket.split("/").map(encodeURIComponent).join("/")}`;
 }
 
 /** Anybody can make folders among the temporary ones: in one that is not ours alone the socket may be theirs. */
