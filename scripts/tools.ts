@@ -68,6 +68,13 @@ const TOOLS = {
     probe: { args: ["-v"], prints: /HA-?Proxy version [23]\./ },
     hint: "haproxy (2.2 or newer) from your system's packages",
   },
+  named: {
+    binaries: ["named"],
+    packages: ["bind9"],
+    how: "install",
+    probe: { args: ["-v"], prints: /^BIND 9\./ },
+    hint: "bind9 (the name server named) from your system's packages",
+  },
   certbot: {
     binaries: ["certbot"],
     packages: ["certbot"],

@@ -7,7 +7,12 @@ export interface KnownCa {
   needsEab: boolean;
   /** The names by which CAA records allow it (RFC 8659 §4.2). */
   caaIdentities: readonly string[];
+  /** What is known of its profiles beside their names, which only its directory tells. */
+  profiles?: Readonly<Record<string, { names: number }>>;
 }
+
+/** letsencrypt.org/docs/profiles */
+const LETSENCRYPT_PROFILES = { classic: { names: 100 }, tlsserver: { names: 25 }, shortlived: { names: 25 } };
 
 /**
  * Sources: letsencrypt.org/docs/acme-protocol-updates and /docs/caa, zerossl.com/documentation/acme (its certificates
@@ -18,11 +23,13 @@ export const KNOWN_CAS: Readonly<Record<string, KnownCa>> = {
     directory: "https://acme-v02.api.letsencrypt.org/directory",
     needsEab: false,
     caaIdentities: ["letsencrypt.org"],
+    profiles: LETSENCRYPT_PROFILES,
   },
   "letsencrypt-staging": {
     directory: "https://acme-staging-v02.api.letsencrypt.org/directory",
     needsEab: false,
     caaIdentities: ["letsencrypt.org"],
+    profiles: LETSENCRYPT_PROFILES,
   },
   zerossl: {
     directory: "https://acme.zerossl.com/v2/DV90",
@@ -35,6 +42,12 @@ export const KNOWN_CAS: Readonly<Record<string, KnownCa>> = {
     caaIdentities: ["pki.goog"],
   },
 };
+
+/** Whether an account there needs external binding, as far as that is known before it is asked. */
+export function needsEab(directory: string): boolean {
+  const known = knownCaOf(directory);
+  return known !== undefined && KNOWN_CAS[known]?.needsEab === true;
+}
 
 /** The known CA with that directory, so that a URL in the configuration gets the limits of its name. */
 export function knownCaOf(directory: string): string | undefined {

@@ -10,8 +10,14 @@ export interface DirectoryFacts {
   latency: number;
   newOrder: boolean;
   externalAccountRequired: boolean;
+  /** Where it tells when to renew (RFC 9773 §4.1); undefined for a CA that does not. */
+  renewalInfo: string | undefined;
   /** The names by which CAA records allow it (RFC 8555 §7.1.1). */
   caaIdentities: readonly string[];
+  /** What the CA offers, and what it says of each (draft-ietf-acme-profiles §3); undefined where it knows no profiles. */
+  profiles: ReadonlyMap<string, string> | undefined;
+  /** The URL of the terms that are in force now. */
+  termsOfService: string | undefined;
 }
 
 const TIMEOUT = 10_000;
@@ -30,7 +36,19 @@ export async function readDirectory(ca: { directory: string; root?: string }): P
     newOrder: typeof directory.newOrder === "string",
     externalAccountRequired: directory.meta?.externalAccountRequired === true,
     caaIdentities: strings(directory.meta?.caaIdentities),
+    profiles: profilesOf(directory.meta?.profiles),
+    termsOfService: textOf(directory.meta?.termsOfService),
+    renewalInfo: textOf(directory.renewalInfo),
   };
+}
+
+function profilesOf(value: unknown): ReadonlyMap<string, string> | undefined {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) return undefined;
+  return new Map(Object.entries(value).map(([name, told]) => [name, typeof told === "string" ? told : ""]));
+}
+
+function textOf(value: unknown): string | undefined {
+  return typeof value === "string" && value !== "" ? value : undefined;
 }
 
 function strings(value: unknown): string[] {
@@ -39,12 +57,19 @@ function strings(value: unknown): string[] {
 
 interface Document {
   newOrder?: unknown;
-  meta?: { externalAccountRequired?: unknown; caaIdentities?: unknown };
+  renewalInfo?: unknown;
+  meta?: {
+    externalAccountRequired?: unknown;
+    caaIdentities?: unknown;
+    profiles?: unknown;
+    termsOfService?: unknown;
+  };
 }
 
 function parse(body: string): Document {
   try {
-    return JSON.parse(body);
+    const document: unknown = JSON.parse(body);
+    return typeof document === "object" && document !== null ? document : {};
   } catch {
     return {};
   }
@@ -75,7 +100,15 @@ function get({
     outgoing.setTimeout(TIMEOUT, () => outgoing.destroy(new Error("no answer within 10 s")));
     outgoing.on("error", (error) => {
       const detail = `${directory} cannot be reached: ${error.message}.`;
-      reject(new AppError(detail, { code: "ca_unreachable", disposition: "transient", cause: error }));
+      reject(
+        new AppError(detail, {
+          // Nothing but a look: whatever a CA counts, it has not counted this.
+          code: "ca_unreachable",
+          unsent: true,
+          disposition: "transient",
+          cause: error,
+        }),
+      );
     });
     outgoing.end();
   });

@@ -7,6 +7,8 @@ export interface Problem {
   status?: number;
   identifier?: { type: string; value: string };
   subproblems?: Problem[];
+  /** Where a person finds what to do (RFC 8555 §7.3.3). */
+  instance?: string;
 }
 
 const PREFIX = "urn:ietf:params:acme:error:";
@@ -32,6 +34,7 @@ const DISPOSITIONS: Readonly<Record<string, Disposition>> = {
   badPublicKey: "attention",
   malformed: "attention",
   invalidProfile: "attention",
+  alreadyReplaced: "retry",
   accountDoesNotExist: "account",
   userActionRequired: "account",
   externalAccountRequired: "account",

@@ -33,9 +33,16 @@ export interface Challenge {
   error?: AppError;
 }
 
+export interface OrderOptions {
+  /** draft-aaron-acme-profiles */
+  profile?: string;
+  /** The certID of the certificate that this order renews (RFC 9773 §5). */
+  replaces?: string;
+}
+
 /** What the house needs of a CA account: a port, so that nothing else knows the library behind it. */
 export interface AcmeSession {
-  newOrder(names: readonly string[], options?: { profile?: string }): Promise<Order>;
+  newOrder(names: readonly string[], options?: OrderOptions): Promise<Order>;
   getOrder(url: string): Promise<Order>;
   authorization(url: string): Promise<Authorization>;
   /** Tells the CA that the challenge may be validated now. */
@@ -83,11 +90,12 @@ export class AcmeClientSession implements AcmeSession {
     return `${token}.${this.#thumbprint}`;
   }
 
-  async newOrder(names: readonly string[], options: { profile?: string } = {}): Promise<Order> {
+  async newOrder(names: readonly string[], { profile, replaces }: OrderOptions = {}): Promise<Order> {
     const request = {
       identifiers: names.map((value) => ({ type: "dns", value })),
-      // Not in the library's types, but passed through (draft-aaron-acme-profiles).
-      ...(options.profile === undefined ? {} : { profile: options.profile }),
+      // Neither is in the library's types; both are passed through.
+      ...(profile === undefined ? {} : { profile }),
+      ...(replaces === undefined ? {} : { replaces }),
     };
     return toOrder(await typed(this.#client.createOrder(request)));
   }

@@ -3,6 +3,7 @@ import { Agent, type Dispatcher, request } from "undici";
 import { AppError } from "../core/errors.ts";
 import { NoncePool } from "./nonces.ts";
 import { isProblem, problemError } from "./problems.ts";
+import { refusalError } from "./terms.ts";
 
 /**
  * How acme-client reaches a CA. Its own way (axios, a HEAD for every nonce, errors reduced to a message, 429 slept
@@ -44,8 +45,11 @@ interface Route {
   nonces: NoncePool;
 }
 
-/** By the directory's URL: the connections to a CA, and its nonces, are shared by all its sessions. */
-const routes = new Map<string, Route>();
+/**
+ * By the directory's URL: the connections to a CA, and its nonces, are shared by all its sessions. Whoever opens it has
+ * a route of his own, and the last one is used, so that nobody's closing ends what another one needs.
+ */
+const routes = new Map<string, Route[]>();
 const retryAfters = new WeakMap<object, number>();
 
 /** Makes a CA reachable, until the returned function is called. */
@@ -65,9 +69,11 @@ export function openEndpoint(endpoint: Endpoint): () => void {
     connect: { timeout: 10_000, secureContext },
   });
   const route = { endpoint, agent, nonces: new NoncePool() };
-  routes.set(endpoint.directory, route);
+  routes.set(endpoint.directory, [...(routes.get(endpoint.directory) ?? []), route]);
   return () => {
-    if (routes.get(endpoint.directory) === route) routes.delete(endpoint.directory);
+    const others = (routes.get(endpoint.directory) ?? []).filter((other) => other !== route);
+    if (others.length > 0) routes.set(endpoint.directory, others);
+    else routes.delete(endpoint.directory);
     // Nobody waits for an answer any more: what still comes is of no use.
     agent.destroy().catch(() => undefined);
   };
@@ -85,7 +91,7 @@ export async function sendRequest(
   method: string,
   data?: unknown,
 ): Promise<TransportResponse> {
-  const route = routes.get(directory);
+  const route = routes.get(directory)?.at(-1);
   if (!route)
     throw new AppError("The connection to the CA is closed.", {
       code: "ca_closed",
@@ -137,6 +143,8 @@ function plainHeaders(headers: Dispatcher.ResponseData["headers"]): Record<strin
   for (const name in headers) {
     const value = headers[name];
     if (typeof value === "string") plain[name] = value;
+    // A header that may stand several times: a list, then (RFC 9110 §5.3).
+    else if (name === "link" && Array.isArray(value)) plain[name] = value.join(", ");
   }
   return plain;
 }
@@ -150,8 +158,12 @@ function parsed(body: string, headers: Record<string, string>): unknown {
   }
 }
 
-function refusal(url: string, { status, data }: TransportResponse, retryAt: number | undefined): AppError {
-  if (isProblem(data)) return problemError(data, status, retryAt);
+function refusal(
+  url: string,
+  { status, data, headers }: TransportResponse,
+  retryAt: number | undefined,
+): AppError {
+  if (isProblem(data)) return refusalError(data, status, retryAt, headers.link);
   const words = typeof data === "string" ? data.replace(/\s+/g, " ").slice(0, 200) : "";
   const detail = `${new URL(url).host} answered ${status}${words ? `: ${words}` : ""}`;
   return problemError({ type: "", detail }, status, retryAt);

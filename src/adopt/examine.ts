@@ -1,7 +1,8 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from "node:crypto";
 import { certificateId, type IssuedLeaf, type KeyType } from "../core/certificate.ts";
 import { rfc3339 } from "../core/clock.ts";
-import { BLOCK, commonName, renewAt } from "../pki/chain.ts";
+import { certIdOf } from "../pki/cert-id.ts";
+import { BLOCK, commonName } from "../pki/chain.ts";
 import { type Found, refuse } from "./found.ts";
 import { chooseFirst, namesOf } from "./leaf-names.ts";
 
@@ -17,7 +18,7 @@ export interface Examined {
   keyType: KeyType;
   /** A key of a kind that a renewal cannot ask for: what it is. */
   oddKey?: string;
-  leaf: Pick<IssuedLeaf, "notBefore" | "notAfter" | "issuer" | "serial" | "renewAt">;
+  leaf: Pick<IssuedLeaf, "notBefore" | "notAfter" | "issuer" | "serial" | "renewAt" | "certId">;
   leafPem: string;
   /** The leaf's issuer first. */
   issuersPem: string;
@@ -38,6 +39,7 @@ export function examine(found: Found, now: number): Examined {
     );
   const [notBefore, notAfter] = checkTimes(leaf, now);
   const names = chooseFirst(namesOf(leaf), found.name, commonName(leaf.subject ?? ""));
+  const certId = certIdOf(leafPem);
   return {
     id: certificateId(names[0] ?? ""),
     names,
@@ -47,7 +49,9 @@ export function examine(found: Found, now: number): Examined {
       notAfter,
       issuer: commonName(leaf.issuer),
       serial: leaf.serialNumber.toUpperCase(),
-      renewAt: renewAt(notBefore, notAfter),
+      // As the other client would; when it is renewed here is planned when it is put in.
+      renewAt: Math.round(notAfter - (notAfter - notBefore) / 3),
+      ...(certId === undefined ? {} : { certId }),
     },
     leafPem: `${leafPem}\n`,
     issuersPem: checkedIssuers(leaf, found.issuersPem),

@@ -5,6 +5,7 @@ import type { AccountCa, KeyLook } from "./accounts.ts";
 import type { ForeignHome } from "./found.ts";
 import type { PutDeps } from "./put.ts";
 import type { SpecTemplate } from "./record.ts";
+import type { RenewedBy } from "./warnings.ts";
 
 /** What is here already; a look at it changes nothing. */
 export interface Present {
@@ -18,6 +19,8 @@ export interface AdoptDeps {
   present: Present;
   /** Those of the configuration, the first one being preferred. */
   cas: readonly [AccountCa, ...AccountCa[]];
+  /** Those of the configuration. */
+  dnsProviders: RenewedBy["dnsProviders"];
   now(): number;
   /** Left out in a dry run: then nothing is written. */
   write?: PutDeps & { accounts: AccountFiles };

@@ -1,4 +1,4 @@
-import type { CertificateRecord, Status } from "../core/certificate.ts";
+import type { CertificateRecord, IssuedLeaf, RenewalState, Status } from "../core/certificate.ts";
 import type { Clock } from "../core/clock.ts";
 import { AppError } from "../core/errors.ts";
 import type { CertificateStore } from "../store/certificates.ts";
@@ -27,6 +27,8 @@ export interface PutDeps {
     deploys(vipPort: number): boolean;
     advance(records: readonly CertificateRecord[]): Promise<void>;
   };
+  /** When a leaf is renewed that has just come. */
+  plan(record: CertificateRecord, leaf: IssuedLeaf): { leaf: IssuedLeaf; schedule: RenewalState };
   /** Counts what was obtained lately, as far as that still counts. */
   ledgers(): { add(record: CertificateRecord): void; write(): Promise<void> };
 }
@@ -89,8 +91,11 @@ export class Putter {
     const now = this.#deps.clock.now();
     const spec = specFor(examined, found, ca, this.#template);
     const leaf = leafFor(examined, found, ca, 1, now);
-    const resting = this.#resting(spec.vipPort);
-    const record = { ...newRecord(examined.id, spec, leaf, resting, now), importId: this.#importId };
+    const adopted = {
+      ...newRecord(examined.id, spec, leaf, this.#resting(spec.vipPort), now),
+      importId: this.#importId,
+    };
+    const record = { ...adopted, ...this.#deps.plan(adopted, leaf) };
     await this.#commit(taken, record);
     return record;
   }
@@ -115,7 +120,8 @@ export class Putter {
     const { examined, found, ca } = taken;
     const { orderUrl: _, reason: __, detail: ___, until: ____, error: _____, ...kept } = over;
     const leaf = leafFor(examined, found, ca, over.generation, this.#deps.clock.now());
-    const resting = { status: this.#resting(over.spec.vipPort), attempts: 0, leaf };
+    const planned = this.#deps.plan(over, leaf);
+    const resting = { status: this.#resting(over.spec.vipPort), attempts: 0, ...planned };
     const record: CertificateRecord = { ...kept, ...resting };
     await this.#commit(taken, record);
     const event = { what: "adopted", detail: this.#detail(record) };

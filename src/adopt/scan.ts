@@ -62,7 +62,11 @@ async function scanOne(deps: AdoptDeps, entry: string): Promise<Scanned | undefi
 }
 
 /** What the table and the document show of it, and what is needed to go on. */
-function describe({ cas, now }: AdoptDeps, found: Found, result: AdoptedCertificate): Candidate {
+function describe(
+  { cas, dnsProviders, now }: AdoptDeps,
+  found: Found,
+  result: AdoptedCertificate,
+): Candidate {
   const examined = examine(found, now());
   const { id, names, keyType, leaf } = examined;
   const ca = caOf(found.directory, cas);
@@ -77,7 +81,7 @@ function describe({ cas, now }: AdoptDeps, found: Found, result: AdoptedCertific
   result.keyType = examined.oddKey ?? keyType;
   result.challenge = challenge;
   if (found.validatedBy !== undefined) result.validatedBy = found.validatedBy;
-  result.warnings = warningsFor(examined, found, ca, cas[0].name);
+  result.warnings = warningsFor(examined, found, ca, { ca: cas[0].name, dnsProviders });
   const { notBefore, notAfter, renewAt, serial } = leaf;
   return {
     entry: found.entry,

@@ -1,4 +1,4 @@
-import type { CertificateSpec } from "../core/certificate.ts";
+import { providerFor } from "../dns/dns01.ts";
 import type { Examined } from "./examine.ts";
 import type { Found } from "./found.ts";
 import { challengeFor, type KnownAs } from "./record.ts";
@@ -9,17 +9,26 @@ export interface Warning {
   sentence: string;
 }
 
-/** What will be different at its renewal. `preferred`: the first CA of the configuration. */
+/** The configuration, as far as renewals go by it. */
+export interface RenewedBy {
+  /** The first CA. */
+  ca: string;
+  dnsProviders: readonly { zones: readonly string[] }[];
+}
+
+/** What will be different at its renewal. */
 export function warningsFor(
   examined: Pick<Examined, "names" | "keyType" | "oddKey">,
   found: Pick<Found, "challenge" | "validatedBy" | "directory">,
   ca: KnownAs | undefined,
-  preferred: string,
+  by: RenewedBy,
 ): Warning[] {
   const challenge = challengeFor(examined.names, found.challenge);
   return [
-    ...aboutCa(found.directory, ca, preferred),
-    ...aboutValidation(challenge, found.validatedBy),
+    ...aboutCa(found.directory, ca, by.ca),
+    ...(challenge === "dns-01"
+      ? aboutDns(examined.names, found.validatedBy, by.dnsProviders)
+      : aboutHttp(found.validatedBy)),
     ...(examined.oddKey === undefined
       ? []
       : [
@@ -48,21 +57,28 @@ function aboutCa(directory: string | undefined, ca: KnownAs | undefined, preferr
   ];
 }
 
-function aboutValidation(challenge: CertificateSpec["challenge"], validatedBy = "dns-01"): Warning[] {
-  if (challenge === "dns-01")
-    return [
-      {
-        code: "dns_provider_needed",
-        sentence: `It was validated by ${validatedBy}, and is renewed by dns-01: configure a DNS provider for its zone (dns.providers) before then.`,
-      },
-    ];
-  // RFC 8737: on port 443, where Certherd answers nothing.
-  return /alpn/.test(validatedBy)
-    ? [
-        {
-          code: "other_validation",
-          sentence: `It was validated by ${validatedBy}, and is renewed by http-01: let port 80 lead to its ACMEPort.`,
-        },
-      ]
-    : [];
+function aboutDns(
+  names: readonly string[],
+  validatedBy = "dns-01",
+  providers: RenewedBy["dnsProviders"],
+): Warning[] {
+  const hosts = names.map((name) => `_acme-challenge.${name.replace(/^\*\./, "")}`);
+  if (hosts.every((host) => providerFor(providers, host) !== undefined)) return [];
+  return [
+    {
+      code: "dns_provider_needed",
+      sentence: `It was validated by ${validatedBy}, and is renewed by dns-01: configure a DNS provider for its zone (dns.providers), unless a CNAME leads into one that has one.`,
+    },
+  ];
+}
+
+/** RFC 8737 is on port 443, where Certherd answers nothing. */
+function aboutHttp(validatedBy = ""): Warning[] {
+  if (!validatedBy.includes("alpn")) return [];
+  return [
+    {
+      code: "other_validation",
+      sentence: `It was validated by ${validatedBy}, and is renewed by http-01: let port 80 lead to its ACMEPort.`,
+    },
+  ];
 }

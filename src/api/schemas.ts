@@ -30,7 +30,10 @@ export const certificateRequest = z.strictObject({
   ca: z.string().optional().describe("A CA of the configuration; its first one when left out."),
   profile: z.string().optional(),
   keyType: z.string().optional().describe("ec256 (when left out), ec384, rsa2048, rsa3072 or rsa4096."),
-  challenge: z.string().optional().describe("http-01 (when left out) or dns-01."),
+  challenge: z
+    .string()
+    .optional()
+    .describe("http-01 or dns-01; when left out, dns-01 for a wildcard and http-01 for all others."),
   priority: z
     .union([z.int().meta({ minimum: 1, maximum: PRIORITY_LOWEST }), z.string()])
     .optional()

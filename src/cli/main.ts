@@ -1,5 +1,6 @@
 import { Command, CommanderError } from "commander";
 import { exitCodeOf, explain } from "../runtime/exit.ts";
+import { accountCommand } from "./commands/account.ts";
 import { adoptCommand } from "./commands/adopt.ts";
 import { configCommand } from "./commands/config.ts";
 import { doctorCommand } from "./commands/doctor.ts";
@@ -10,7 +11,9 @@ import { listCommand } from "./commands/list.ts";
 import { pauseCommand, resumeCommand } from "./commands/pause.ts";
 import { planCommand } from "./commands/plan.ts";
 import { removeCommand } from "./commands/remove.ts";
+import { renewCommand } from "./commands/renew.ts";
 import { retryCommand } from "./commands/retry.ts";
+import { revokeCommand } from "./commands/revoke.ts";
 import { showCommand } from "./commands/show.ts";
 import { upCommand } from "./commands/up.ts";
 import { type Io, note, outliveReader, processIo } from "./output.ts";
@@ -68,7 +71,10 @@ Exit codes: 0 all well, 1 some certificates or rows failed, 2 usage or configura
     retryCommand,
     pauseCommand,
     resumeCommand,
+    renewCommand,
+    revokeCommand,
     removeCommand,
+    accountCommand,
     adoptCommand,
     doctorCommand,
     configCommand,

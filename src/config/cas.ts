@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs";
 import { isAbsolute, resolve } from "node:path";
-import { caNameOf, KNOWN_CAS, knownCaOf } from "../acme/cas.ts";
+import { caNameOf, KNOWN_CAS, knownCaOf, needsEab } from "../acme/cas.ts";
 import { usageError } from "../core/errors.ts";
 import { checkName, registeredDomain } from "../core/names.ts";
 import { type CaLimits, limitsOf } from "../limits/table.ts";
@@ -21,6 +21,14 @@ export interface CaConfig {
   caaIdentities: readonly string[];
 }
 
+/** Whence it is known which CA new certificates are ordered from. */
+export type CaSource = "CERTHERD_CA" | "CERTHERD_CONFIG" | "default";
+
+export function caSource(env: Environment, file: ConfigFile): CaSource {
+  if (variable(env, "CERTHERD_CA") !== undefined) return "CERTHERD_CA";
+  return file.cas === undefined ? "default" : "CERTHERD_CONFIG";
+}
+
 /** In the order of preference. What the file leaves open comes from the environment. */
 export function caConfigs(env: Environment, file: ConfigFile): [CaConfig, ...CaConfig[]] {
   const preferred = variable(env, "CERTHERD_CA");
@@ -29,11 +37,25 @@ export function caConfigs(env: Environment, file: ConfigFile): [CaConfig, ...CaC
   const twice = names.find((name, index) => names.indexOf(name) !== index);
   if (twice)
     throw usageError("config_invalid", `The CA "${twice}" stands twice in cas; give each a name of its own.`);
-  if (preferred === undefined && listed[0]) return [listed[0], ...listed.slice(1)];
+  if (preferred === undefined && listed[0]) return oneBinding(env, file, [listed[0], ...listed.slice(1)]);
   // CERTHERD_CA beside a file names the one to prefer; alone, it is a list of one.
   const chosen = listed.find((entry) => entry.name === preferred || entry.directory === preferred);
   const first = chosen ?? caFromEnvironment(env, preferred ?? "letsencrypt");
-  return [first, ...listed.filter((entry) => entry !== chosen)];
+  return oneBinding(env, file, [first, ...listed.filter((entry) => entry !== chosen)]);
+}
+
+type Listed = [CaConfig, ...CaConfig[]];
+
+/** A key id is one CA's: the one of the environment cannot be that of two. */
+function oneBinding(env: Environment, file: ConfigFile, cas: Listed): Listed {
+  const own = new Set(file.cas?.filter(({ eab }) => eab !== undefined).map(({ name }) => name));
+  const wanting = cas.filter(({ name, directory }) => needsEab(directory) && !own.has(name));
+  if (variable(env, "CERTHERD_EAB_KID") === undefined || wanting.length < 2) return cas;
+  const names = wanting.map(({ name }) => name).join(" and ");
+  throw usageError(
+    "config_invalid",
+    `CERTHERD_EAB_KID and CERTHERD_EAB_HMAC are of one CA, and ${names} each want their own: give them as eab of each CA in cas.`,
+  );
 }
 
 function caFromEnvironment(env: Environment, nameOrUrl: string): CaConfig {
@@ -91,18 +113,31 @@ function completeCa(env: Environment, ca: CaConfig): CaConfig {
   const root = ca.root ?? (rootPath === undefined ? undefined : readPem("CERTHERD_CA_ROOT", rootPath));
   const kid = variable(env, "CERTHERD_EAB_KID");
   const hmacKey = secret(env, "CERTHERD_EAB_HMAC");
-  const eab = ca.eab ?? (kid !== undefined && hmacKey !== undefined ? { kid, hmacKey } : undefined);
+  const given = kid !== undefined && hmacKey !== undefined ? { kid, hmacKey } : undefined;
+  // A CA that is known to want none is not told the secret of another one.
+  const wantsNone = knownCaOf(ca.directory) !== undefined && !needsEab(ca.directory);
+  const eab = ca.eab ?? (wantsNone ? undefined : given);
   if ((kid === undefined) !== (hmacKey === undefined))
     throw usageError(
       "config_invalid",
       "CERTHERD_EAB_KID and CERTHERD_EAB_HMAC go together; only one of them is set.",
     );
+  if (eab) checkHmac(ca.name, eab.hmacKey);
   return {
     ...ca,
     ...(email === undefined ? {} : { email }),
     ...(root === undefined ? {} : { root }),
     ...(eab === undefined ? {} : { eab }),
   };
+}
+
+/** As CAs hand it out: base64url (RFC 4648 §5); some write it with padding, or in base64. The key is never shown. */
+function checkHmac(ca: string, hmacKey: string): void {
+  if (/^[A-Za-z0-9_+/-]+={0,2}$/.test(hmacKey)) return;
+  throw usageError(
+    "config_invalid",
+    `The HMAC key for external account binding at ${ca} is not base64url: copy it as the CA shows it, without quotes and spaces.`,
+  );
 }
 
 function readText(what: string, path: string): string {

@@ -6,7 +6,8 @@ import { parse as parseYaml } from "yaml";
 import { usageError } from "../core/errors.ts";
 import { BREAKER, type BreakerPolicy } from "../limits/breaker.ts";
 import { PATIENCE, type PatiencePolicy } from "../limits/patience.ts";
-import { type CaConfig, caConfigs } from "./cas.ts";
+import { type CaConfig, type CaSource, caConfigs, caSource } from "./cas.ts";
+import { type Dns01Config, dns01Config } from "./dns.ts";
 import { choice, type Environment, processEnvironment, secret, variable } from "./environment.ts";
 import { type ConfigFile, configFile, defined, describeFaults } from "./schema.ts";
 import { storeKey } from "./store-key.ts";
@@ -23,6 +24,22 @@ export interface ApiToken {
 
 export type Notify = "each" | "digest" | "off";
 
+/** When certificates are renewed, and with what. Milliseconds. */
+export interface RenewalSettings {
+  /** Before the end of a certificate, whatever the CA suggests as a rule. */
+  renewBefore?: number;
+  /** The key of the certificate before is kept. */
+  reuseKey: boolean;
+  /** Whether the CAs are asked what they suggest (RFC 9773), and told what an order replaces. */
+  ari: boolean;
+  /** Before the end of one that nothing has renewed: a person is warned at each of them. */
+  warn?: readonly number[];
+  /** How often the CA is asked what it suggests. */
+  poll: { least?: number; most?: number; every?: number };
+  /** Between two looks at what is due. */
+  look: number;
+}
+
 export interface Config {
   home: string;
   node: string;
@@ -33,6 +50,8 @@ export interface Config {
   storeKey?: Buffer;
   /** In order of preference; the first is the default. */
   cas: readonly [CaConfig, ...CaConfig[]];
+  /** What says so. */
+  caFrom: CaSource;
   listen: { host: string; port: number };
   apiToken?: string;
   tokens: readonly ApiToken[];
@@ -47,6 +66,8 @@ export interface Config {
   httpPort: number;
   /** Resolvers for preflight, as `host:port`; the system's when empty. */
   dns: readonly string[];
+  /** Who sets the TXT records of dns-01. */
+  dns01: Dns01Config;
   /** Addresses that names may point to, private ones too. */
   vips: readonly string[];
   /** Milliseconds; a name that would wait longer at a CA goes to the next one. Never when left out. */
@@ -55,6 +76,7 @@ export interface Config {
   patience: PatiencePolicy;
   /** VIP ports that have a termination; undefined when none is configured and any is accepted. */
   vipPorts?: ReadonlySet<number>;
+  renewal: RenewalSettings;
   /** Where certificates are deployed to. */
   terminations: Terminations;
   /** Milliseconds in which every certificate is looked at on each of its nodes. */
@@ -70,6 +92,7 @@ export interface Config {
  */
 const RETRY = [60_000, 600_000, 6_000_000, 86_400_000] as const;
 
+const RENEWAL_LOOK = 10_000;
 const WATCH_EVERY = 6 * 3_600_000;
 
 /** Loads and checks the whole configuration, or throws one usage error that says what is wrong and where. */
@@ -78,6 +101,7 @@ export function loadConfig(env: Environment = processEnvironment()): Config {
   const redisUrl = secret(env, "REDIS_URL");
   const apiToken = secret(env, "CERTHERD_API_TOKEN");
   const terminations = terminationsOf(file.terminations ?? {});
+  const dns = resolvers(variable(env, "CERTHERD_DNS"));
   return {
     home: resolve(variable(env, "CERTHERD_HOME") ?? "/var/lib/certherd"),
     node: nodeName(env),
@@ -85,6 +109,7 @@ export function loadConfig(env: Environment = processEnvironment()): Config {
     ...(redisUrl === undefined ? {} : { redisUrl: checkedRedisUrl(redisUrl) }),
     ...defined({ storeKey: storeKey(env) }),
     cas: caConfigs(env, file),
+    caFrom: caSource(env, file),
     listen: listenAddress(variable(env, "CERTHERD_LISTEN") ?? "127.0.0.1:8080"),
     ...(apiToken === undefined ? {} : { apiToken }),
     tokens: (file.tokens ?? []).map((token) => ({ ...token, sha256: token.sha256.toLowerCase() })),
@@ -94,17 +119,24 @@ export function loadConfig(env: Environment = processEnvironment()): Config {
     preflight: choice(env, "CERTHERD_PREFLIGHT", ["require", "warn", "off"], "require"),
     recheck: defined({ every: file.preflight?.recheck, giveUpAfter: file.preflight?.giveUpAfter }),
     httpPort: portNumber("CERTHERD_HTTP_PORT", variable(env, "CERTHERD_HTTP_PORT") ?? "80"),
-    dns: resolvers(variable(env, "CERTHERD_DNS")),
+    dns,
+    dns01: dns01Config(file.dns, dns),
     vips: file.vips ?? [],
     ...(file.spillAfter === undefined ? {} : { spillAfter: file.spillAfter }),
     breaker: { ...BREAKER, ...defined(file.breaker ?? {}) },
     patience: { ...PATIENCE, ...defined(file.patience ?? {}) },
     ...(file.terminations === undefined ? {} : { vipPorts: new Set(terminations.keys()) }),
     terminations,
+    renewal: renewalSettings(file),
     watchEvery: file.watch?.every ?? WATCH_EVERY,
     ...(file.activeWhen === undefined ? {} : { activeAddress: file.activeWhen.address }),
     maxImportBytes: file.maxImportBytes ?? 100 * 1024 * 1024,
   };
+}
+
+function renewalSettings({ renewal = {} }: ConfigFile): RenewalSettings {
+  const { renewBefore, reuseKey = false, ari = true, warn, poll = {}, look = RENEWAL_LOOK } = renewal;
+  return { ...defined({ renewBefore, warn }), reuseKey, ari, poll: defined(poll), look };
 }
 
 function mailConfig({ mail }: ConfigFile): Config["mail"] {

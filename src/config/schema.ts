@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { dnsSchema } from "./dns.ts";
 import { address, duration, port } from "./fields.ts";
 import { terminationsSchema } from "./terminations.ts";
 
@@ -23,7 +24,10 @@ const ca = z.strictObject({
   root: z.string().optional(),
   email: z.string().optional(),
   eab: z.strictObject({ kid: z.string().min(1), hmacFile: z.string().min(1) }).optional(),
-  profile: z.string().optional(),
+  profile: z
+    .string()
+    .regex(/^[a-z0-9-]{1,64}$/i, "a profile is the CA's name for it, such as tlsserver")
+    .optional(),
   limits: certificateLimits.optional(),
   domains: z.record(z.string(), certificateLimits.pick({ certificatesPerDomain: true })).optional(),
   renewalsExempt: z.boolean().optional(),
@@ -62,6 +66,22 @@ export const configFile = z.strictObject({
   patience: z
     .strictObject({ giveUpAfter: duration.optional(), failures: z.number().int().positive().optional() })
     .optional(),
+  renewal: z
+    .strictObject({
+      renewBefore: duration.optional(),
+      reuseKey: z.boolean().optional(),
+      ari: z.boolean().optional(),
+      warn: z.array(duration).min(1).optional(),
+      poll: z
+        .strictObject({
+          least: duration.optional(),
+          most: duration.optional(),
+          every: duration.optional(),
+        })
+        .optional(),
+      look: duration.optional(),
+    })
+    .optional(),
   activeWhen: z.strictObject({ address }).optional(),
   tokens: z
     .array(
@@ -73,6 +93,7 @@ export const configFile = z.strictObject({
     )
     .optional(),
   terminations: terminationsSchema.optional(),
+  dns: dnsSchema.optional(),
   watch: z.strictObject({ every: duration }).optional(),
   maxImportBytes: z.number().int().positive().optional(),
 });

@@ -77,8 +77,33 @@ export interface IssuedLeaf {
   set?: string;
   /** It took no token of new orders and registered domains, as it renewed one for the same names. */
   exempt?: boolean;
+  /** The serial of the one for the same names that it renews. */
+  renews?: string;
+  /** When we had it revoked, milliseconds since the epoch. */
+  revokedAt?: number;
+  /** By which the CA knows it (RFC 9773 §4.1); missing where it cannot be told. */
+  certId?: string;
   /** The generation that obtained it: while that is the present one, only its deployment is still to be done. */
   generation?: number;
+}
+
+/** What the CA suggests for the renewal of the leaf that is there (RFC 9773 §4.2). Times in milliseconds. */
+export interface RenewalState {
+  /** The window in which the CA would have it renewed; the instant chosen in it is the leaf's `renewAt`. */
+  window?: RenewalWindow;
+  /** Why, where the CA says so. */
+  explanationUrl?: string;
+  /** When the CA is asked again; it is not asked where this is missing. */
+  pollAt?: number;
+  /** How often in a row it could not be asked. */
+  failures?: number;
+  /** How long before its end a person was warned last, as nothing had renewed it. */
+  warned?: number;
+}
+
+export interface RenewalWindow {
+  start: number;
+  end: number;
 }
 
 /** What one node serves under a certificate's names, as it was seen last. */
@@ -128,6 +153,7 @@ export interface CertificateRecord extends CertificateState {
   /** When its names were last found to lead here, milliseconds since the epoch. */
   checkedAt?: number;
   leaf?: IssuedLeaf;
+  schedule?: RenewalState;
   /** By the node's name. */
   nodes?: Record<string, NodeState>;
   /** The serial of the leaf that was told to be in use, on every node. */
@@ -203,6 +229,11 @@ export function isObtained({ status }: Pick<CertificateState, "status">): boolea
 export function isRenewable(record: CertificateRecord): boolean {
   const { status } = record;
   return isObtained(record) || (isIssued(record) && status !== "paused" && status !== "removed");
+}
+
+/** When its renewal is to be looked at next: it is due, or the CA is to be asked. Milliseconds since the epoch. */
+export function lookAt({ leaf, schedule }: Pick<CertificateRecord, "leaf" | "schedule">): number {
+  return Math.min(leaf?.renewAt ?? Number.POSITIVE_INFINITY, schedule?.pollAt ?? Number.POSITIVE_INFINITY);
 }
 
 /** Names that a later import or `retry` tries again: they stand still for a failure, not for a limit. */

@@ -65,6 +65,8 @@ export class Enqueuer {
       at?: readonly number[];
       /** They renew certificates that are there: they need not stand in line. */
       renewal?: boolean;
+      /** Of this turn alone, in place of each one's own; 1 goes first. */
+      priority?: number;
       /** The account of each that has one already, with an order in hand or the certificate that it renews. */
       accounts?: readonly (string | undefined)[];
       beforeAdmission?: (accepted: Accepted[]) => Promise<void>;
@@ -83,7 +85,7 @@ export class Enqueuer {
     const accounts = await this.#accountsFor(specs, options.accounts);
     const accepted = await certificates.accept(specs, { ...options, accounts, now: clock.now() });
     await options.beforeAdmission?.(accepted);
-    await this.#admit(accepted, specs, accounts, options.renewal === true);
+    await this.#admit(accepted, specs, accounts, options);
     await this.#deploy(accepted);
     return accepted;
   }
@@ -112,14 +114,23 @@ export class Enqueuer {
     accepted: readonly Accepted[],
     specs: readonly CertificateSpec[],
     accounts: readonly string[],
-    renewal: boolean,
+    { renewal = false, priority }: { renewal?: boolean; priority?: number },
   ): Promise<void> {
     const { producer, clock } = this.#deps;
     const admissions = accepted.flatMap(({ id, generation, action, hasLeaf, accountBefore }, index) => {
       const [spec, account] = [specs[index], accounts[index]];
       if (!spec || !account || !leadsToOrder(action)) return [];
       const renews = renewal || (hasLeaf && action === "retry");
-      return [{ id, generation, account, priority: spec.priority, renewal: renews, accountBefore }];
+      return [
+        {
+          id,
+          generation,
+          account,
+          priority: priority ?? spec.priority,
+          renewal: renews,
+          accountBefore,
+        },
+      ];
     });
     await this.#withdraw(admissions);
     await producer.enqueue(admissions, clock.now());

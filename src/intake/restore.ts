@@ -15,6 +15,8 @@ import { restoreNewer } from "./newest.ts";
 import type { RestoreDeps } from "./ports.ts";
 
 const CHUNK = 1_000;
+/** Files read at once. */
+const READS = 32;
 /** Let's Encrypt's certificates begin an hour before they are made; files of earlier versions tell no more than that. */
 const BACKDATED = 3_600_000;
 /** Milliseconds after which an import that says nothing has lost its reader. */
@@ -29,7 +31,7 @@ export async function restoreFromFiles(deps: RestoreDeps): Promise<number> {
   const ledgers = deps.ledgers();
   const removed = await deps.removals.load();
   for await (const files of chunked(deps.certificateFiles.all(), CHUNK)) {
-    const records = await withoutRemoved(deps, files.map(toRecord), removed);
+    const records = await planned(deps, await withoutRemoved(deps, files.map(toRecord), removed));
     for (const record of records) ledgers.add(record);
     restored += await restoreChunk(deps, records);
   }
@@ -49,6 +51,24 @@ async function withoutRemoved(
     status !== "removed" && acceptedAt <= (removed.get(id) ?? 0);
   for (const { id } of records.filter(isLeft)) await certificateFiles.archive(id, clock.now());
   return records.filter((record) => !isLeft(record));
+}
+
+/** When each is to be renewed is what was chosen before: the window stands, and with it the instant in it. */
+async function planned(
+  { certificateFiles }: RestoreDeps,
+  records: readonly CertificateRecord[],
+): Promise<CertificateRecord[]> {
+  const found: CertificateRecord[] = [];
+  for (let from = 0; from < records.length; from += READS) {
+    const slice = records.slice(from, from + READS);
+    const plans = await Promise.all(slice.map(({ id }) => certificateFiles.plan(id)));
+    for (const [index, record] of slice.entries()) {
+      const [plan, { leaf }] = [plans[index], record];
+      if (!leaf || plan?.serial !== leaf.serial) found.push(record);
+      else found.push({ ...record, leaf: { ...leaf, renewAt: plan.renewAt }, schedule: plan.schedule });
+    }
+  }
+  return found;
 }
 
 async function restoreChunk(deps: RestoreDeps, records: readonly CertificateRecord[]): Promise<number> {

@@ -67,7 +67,7 @@ export function checkRow(
   const ca = row.read(COLUMNS.ca);
   const profile = row.read(COLUMNS.profile);
   const keyType = row.read(COLUMNS.keyType);
-  const challenge = row.read(COLUMNS.challenge);
+  const challenge = readChallenge(row, names, context.dns01);
   const priority = row.read(COLUMNS.priority);
   if (challenge !== "dns-01") reportWildcards(row, names, context.dns01);
   if (row.faults.length > 0) return { faults: row.faults };
@@ -169,6 +169,17 @@ function reportRedundant(row: RowReader, names: ReadonlySet<string>): void {
     if (name === wildcard || !names.has(wildcard)) continue;
     row.report(DOMAIN, name, `${wildcard} in the same row covers it already: take one of the two out`);
   }
+}
+
+/** A wildcard has no other challenge, so that it need not be told where there is somebody to answer it. */
+function readChallenge(
+  row: RowReader,
+  names: readonly string[],
+  dns01: boolean,
+): CertificateSpec["challenge"] {
+  const isOpen = row.cell(COLUMNS.challenge.name) === "" && !row.isFaulty(COLUMNS.challenge.name);
+  if (isOpen && dns01 && names.some((name) => name.startsWith("*."))) return "dns-01";
+  return row.read(COLUMNS.challenge);
 }
 
 /** CAs validate a wildcard by dns-01 alone: https://letsencrypt.org/docs/challenge-types/#dns-01-challenge */

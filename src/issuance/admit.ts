@@ -1,13 +1,13 @@
 import { accountOf, type CertificateRecord, holderOf, isIssued, isObtained } from "../core/certificate.ts";
 import { rfc3339 } from "../core/clock.ts";
 import { OUT_OF_SERVICE } from "../limits/breaker.ts";
-import { exemptionOf } from "../limits/buckets.ts";
 import type { Admission } from "../limits/ledger.ts";
 import { DONE, type Handler, type Outcome } from "../queue/consumer.ts";
-import type { CertificateJob } from "../queue/names.ts";
+import { type CertificateJob, certificatePriority, type OrderJob } from "../queue/names.ts";
 import { fail } from "./failure.ts";
 import { pausedError, tooManyFailures, waitingFor } from "./limit-words.ts";
 import type { IssuanceDeps } from "./ports.ts";
+import { exemptionNow } from "./replaces.ts";
 import { spilled } from "./spill.ts";
 
 /** Orders in flight at once, over all processes: enough to fill the CA's latency, few enough to use a token soon. */
@@ -29,7 +29,7 @@ const ASLEEP = 30 * 86_400_000;
  * Renewals come through a queue of their own (`line` "renew"), which is never held.
  */
 export function admitHandler(deps: IssuanceDeps, line: "admit" | "renew" = "admit"): Handler<CertificateJob> {
-  return async (job) => {
+  return async (job, { priority }) => {
     const { account, certificates, producer, clock } = deps;
     const [record, orders] = await Promise.all([
       certificates.get(job.id),
@@ -59,7 +59,8 @@ export function admitHandler(deps: IssuanceDeps, line: "admit" | "renew" = "admi
     // It waits for nothing any more. The order's turn takes `waiting` for a failure of its own generation.
     if (admission.waiting)
       await certificates.transition(job.id, job.generation, { status: "queued" }, clock.now());
-    await producer.order(account.name, job, record.spec.priority);
+    // As it was asked for with: an urgent renewal goes before what its certificate is worth otherwise.
+    await producer.order(account.name, job, certificatePriority(priority));
     return DONE;
   };
 }
@@ -71,18 +72,18 @@ export function isDone(record: CertificateRecord): boolean {
 
 /** Asks the ledger for all that an order of this certificate takes. */
 export async function askLedger(
-  { account, clock }: IssuanceDeps,
+  deps: IssuanceDeps,
   record: CertificateRecord,
+  asked: Pick<OrderJob, "plain"> = {},
 ): Promise<Admission> {
-  const { id, generation, spec, leaf } = record;
-  const { ledger, name } = account;
-  return await ledger.admit({
+  const { id, generation, spec } = record;
+  return await deps.account.ledger.admit({
     id,
     generation,
     names: spec.names,
     priority: spec.priority,
     holder: holderOf(record),
-    exemption: exemptionOf(spec.names, leaf, name, ledger.limits, clock.now()),
+    exemption: exemptionNow(deps, record, asked),
   });
 }
 

@@ -1,42 +1,58 @@
 import type { Authorization, Challenge, Order } from "../acme/session.ts";
 import { holderOf } from "../core/certificate.ts";
 import { AppError } from "../core/errors.ts";
+import type { Outcome } from "../queue/consumer.ts";
+import type { OrderJob } from "../queue/names.ts";
+import { dropRecords, lookForRecords, setRecords } from "./dns-answers.ts";
+import { inGroups } from "./groups.ts";
 import { tooManyFailures } from "./limit-words.ts";
 import type { Turn } from "./ports.ts";
 
 /** The window of a name's failures is full; the order itself is as good as before. */
 export const NO_ROOM = "failed_authorizations";
 
-/** Authorizations of one order asked for at once. */
-const AT_ONCE = 8;
-
 interface Pending {
   authorization: Authorization;
   challenge: Challenge;
 }
 
+/** Before anything is ordered: throws where no challenge of this certificate could be answered. */
+export async function canAnswer({ deps, record: { spec } }: Turn): Promise<void> {
+  if (spec.challenge === "http-01") await deps.responders.ready(spec.acmePort);
+  else await inGroups(spec.names, (name) => deps.dns.place(name));
+}
+
 /**
- * Answers the challenge of each name that the CA has not authorized yet (RFC 8555 §7.5). In this order: somebody
- * listens, the answers are in Redis, there is room for as many failures, and only then the CA may come.
+ * Answers the challenge of each name that the CA has not authorized yet (RFC 8555 §7.5). In this order:
+ * somebody listens and the answers are in Redis (http-01), or every name server has them (dns-01); there is room for as
+ * many failures; and only then the CA may come. What is given back is the wait for those name servers.
  */
-export async function answerChallenges(turn: Turn, order: Order): Promise<void> {
+export async function answerChallenges(turn: Turn, order: Order): Promise<Outcome<OrderJob> | undefined> {
   const { deps, session, record } = turn;
+  const isDns = record.spec.challenge === "dns-01";
+  if (isDns) {
+    const wait = await lookForRecords(turn);
+    if (wait) return wait;
+  }
   const authorizations = await inGroups(order.authorizations, (url) => session.authorization(url));
   const pending = authorizations
     .filter(({ status }) => status === "pending")
     .map((found) => chosen(turn, found));
   if (pending.length > 0) {
-    await deps.responders.ready(record.spec.acmePort);
-    await deps.challenges.put(
-      pending.map(({ challenge: { token } }) => ({
-        token,
-        keyAuthorization: session.keyAuthorization(token),
-      })),
-    );
-    await holdPlaces(
-      turn,
-      pending.map(({ authorization }) => authorization.name),
-    );
+    const names = pending.map(({ authorization }) => authorization.name);
+    const answers = pending.map(({ authorization: { name }, challenge: { token } }) => ({
+      name,
+      token,
+      keyAuthorization: session.keyAuthorization(token),
+    }));
+    if (isDns) {
+      const wait = await setRecords(turn, answers);
+      if (wait) return wait;
+    } else {
+      await deps.responders.ready(record.spec.acmePort);
+      await deps.challenges.put(answers);
+    }
+    await holdPlaces(turn, names);
   }
   const change = { status: "validating", event: { what: "validating" } } as const;
   await deps.certificates.transition(record.id, record.generation, change, deps.clock.now());
@@ -68,7 +84,9 @@ async function holdPlaces({ deps, record }: Turn, names: readonly string[]): Pro
 }
 
 /** All names are authorized: the places taken for failures are free again, the answers no longer needed. */
-export async function validationsDone({ deps, record }: Turn): Promise<void> {
+export async function validationsDone(turn: Turn): Promise<void> {
+  const { deps, record } = turn;
+  await dropRecords(turn);
   const { ledger, breaker, name } = deps.account;
   await ledger.validationsPassed(holderOf(record), record.spec.names);
   if (await breaker.passed("validation")) deps.tell(`Orders from ${name} go on: a validation has passed.`);
@@ -83,7 +101,10 @@ export async function orderFailure(turn: Turn, order: Order): Promise<AppError> 
   const authorizations = await inGroups(order.authorizations, (url) => session.authorization(url));
   const failed = authorizations.filter(({ status }) => status === "invalid");
   // One that is still pending keeps its place too: the CA may be validating it, and find it wrong yet.
-  const passed = authorizations.filter(({ status }) => status === "valid");
+  // A name and its wildcard are two authorizations of one name: where one has failed, the name has.
+  const passed = authorizations.filter(
+    ({ status, name }) => status === "valid" && !failed.some((other) => other.name === name),
+  );
   await deps.account.ledger.validationsFailed(
     holderOf(record),
     failed.map(({ name }) => name),
@@ -93,6 +114,7 @@ export async function orderFailure(turn: Turn, order: Order): Promise<AppError> 
     passed.map(({ name }) => name),
   );
   await dropAnswers(turn, authorizations);
+  await dropRecords(turn);
   const reasons = failed.flatMap(({ name, challenges }) =>
     challenges.flatMap(({ error }) => (error ? [{ name, error }] : [])),
   );
@@ -113,11 +135,4 @@ export async function orderFailure(turn: Turn, order: Order): Promise<AppError> 
 async function dropAnswers({ deps }: Turn, authorizations: readonly Authorization[]): Promise<void> {
   const tokens = authorizations.flatMap(({ challenges }) => challenges.map(({ token }) => token));
   await deps.challenges.drop(tokens.filter((token) => token !== ""));
-}
-
-async function inGroups<T, R>(items: readonly T[], each: (item: T) => Promise<R>): Promise<R[]> {
-  const results: R[] = [];
-  for (let from = 0; from < items.length; from += AT_ONCE)
-    results.push(...(await Promise.all(items.slice(from, from + AT_ONCE).map(each))));
-  return results;
 }

@@ -4,12 +4,13 @@ import { AppError, asAppError } from "../core/errors.ts";
 import { DONE, type Handler, type Outcome } from "../queue/consumer.ts";
 import type { OrderJob } from "../queue/names.ts";
 import { askLedger, backToAdmission, isDone, isWanted } from "./admit.ts";
-import { answerChallenges, NO_ROOM, orderFailure, validationsDone } from "./authorize.ts";
+import { answerChallenges, canAnswer, NO_ROOM, orderFailure, validationsDone } from "./authorize.ts";
 import { countFailure } from "./break.ts";
 import { askAgain, fail } from "./failure.ts";
 import { pollAt } from "./polling.ts";
 import type { IssuanceDeps, Turn } from "./ports.ts";
 import { parkNames, refusedByCa, UNTOLD } from "./refused.ts";
+import { isReplacementRefused, replacesOf } from "./replaces.ts";
 import { finalize, handOver, save } from "./save.ts";
 
 /**
@@ -74,11 +75,13 @@ async function takeTurn(turn: Turn): Promise<Outcome<OrderJob>> {
   for (;;) {
     if (turn.context.signal.aborted) return { kind: "later", at: turn.deps.clock.now(), data: turn.job };
     switch (order.status) {
-      case "pending":
+      case "pending": {
         if (turn.job.answered) return poll(turn, order);
-        await answerChallenges(turn, order);
+        const wait = await answerChallenges(turn, order);
+        if (wait) return wait;
         turn.job = { ...turn.job, answered: true, answeredAt: turn.deps.clock.now(), polls: 0 };
         return poll(turn, order);
+      }
       case "ready":
         await validationsDone(turn);
         turn.job = { ...turn.job, polls: 0 };
@@ -114,7 +117,7 @@ async function newOrder(turn: Turn): Promise<Order | undefined> {
   const { certificates, files, account, producer, clock } = deps;
   const { id, generation } = record;
   // Before anything is ordered: an order that nobody can answer for would be lost.
-  await deps.responders.ready(record.spec.acmePort);
+  await canAnswer(turn);
   if (!(await deps.leadsHere(record))) {
     await account.ledger.release(holderOf(record));
     const { renewal = false } = turn.job;
@@ -131,8 +134,8 @@ async function newOrder(turn: Turn): Promise<Order | undefined> {
     await account.ledger.release(holderOf(record));
     return undefined;
   }
-  const profile = record.spec.profile ?? account.profile;
-  const order = await session.newOrder(record.spec.names, profile === undefined ? {} : { profile });
+  const order = await place(turn);
+  if (order === undefined) return await newOrder(turn);
   await account.ledger.ordered(holderOf(record));
   if (await account.breaker.passed("ca")) deps.tell(`Orders from ${account.name} go on: it answers again.`);
   const url = await certificates.claimOrder(id, generation, order.url);
@@ -144,13 +147,33 @@ async function newOrder(turn: Turn): Promise<Order | undefined> {
   return order;
 }
 
+/** Undefined where the CA would not have it said what the order replaces: it is asked for again without. */
+async function place(turn: Turn): Promise<Order | undefined> {
+  const { deps, session, record, job } = turn;
+  const { account } = deps;
+  const profile = await account.profileFor(record);
+  const replaces = await replacesOf(account, record, job);
+  try {
+    return await session.newOrder(record.spec.names, {
+      ...(profile === undefined ? {} : { profile }),
+      ...(replaces === undefined ? {} : { replaces }),
+    });
+  } catch (error) {
+    if (replaces === undefined || !isReplacementRefused(error)) throw error;
+    await account.ledger.unsent(holderOf(record));
+    // It pays now for what a renewal within the window need not.
+    turn.job = { ...job, plain: true };
+    return undefined;
+  }
+}
+
 /**
  * Admission has taken the tokens; since then a 429 may have told that there are fewer, or a request may have been lost
  * on its way, which the CA may have counted. False when the certificate has gone back to wait for them.
  */
 async function hasTokens({ deps, record, job }: Turn): Promise<boolean> {
   await deps.account.ledger.lost(holderOf(record));
-  const admission = await askLedger(deps, record);
+  const admission = await askLedger(deps, record, job);
   if (admission.kind === "ok") return true;
   if (admission.kind !== "drop") await backToAdmission(deps, record, job);
   return false;

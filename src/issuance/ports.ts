@@ -1,5 +1,5 @@
 import type { AcmeSession } from "../acme/session.ts";
-import type { CertificateRecord } from "../core/certificate.ts";
+import type { CertificateRecord, IssuedLeaf, RenewalState } from "../core/certificate.ts";
 import type { AppError } from "../core/errors.ts";
 import type { Breaker } from "../limits/breaker.ts";
 import type { Ledger } from "../limits/ledger.ts";
@@ -15,10 +15,13 @@ export interface Account {
   /** The CA's name in the configuration. */
   name: string;
   directory: string;
-  profile?: string | undefined;
   ledger: Ledger;
   breaker: Breaker;
   session(): Promise<AcmeSession>;
+  /** Whether the CA suggests when to renew (RFC 9773), and so is told what an order replaces. */
+  suggestsRenewals(): Promise<boolean>;
+  /** The profile to order it with, if any; throws `attention` where the CA does not offer that (see acme/profiles.ts). */
+  profileFor(record: Pick<CertificateRecord, "spec">): Promise<string | undefined>;
   /**
    * The CA does not know the account of this session any more: the next session registers it again, once. False when
    * that has been tried.
@@ -40,12 +43,52 @@ export interface ResponderDirectory {
   begunSince(at: number): Promise<boolean>;
 }
 
+/** Where the TXT of a name goes. */
+export interface DnsPlace {
+  provider: string;
+  name: string;
+  zone: string;
+}
+
+/** One TXT that answers a dns-01 challenge (RFC 8555 §8.4). */
+export interface DnsAnswer extends DnsPlace {
+  value: string;
+}
+
+/** What answers dns-01. */
+export interface DnsChallenges {
+  /** Milliseconds: how long name servers may take to have a record, and from one look to the next. */
+  propagation: { timeout: number; every: number };
+  /** Throws `dns_provider_missing` or `dns_delegation` (attention), `resolver_failed` (unavailable). */
+  place(name: string): Promise<DnsPlace>;
+  /** Notes what is about to be set, then sets it. It is removed at `until`, whatever happens, unless that is prolonged. */
+  present(answers: readonly DnsAnswer[], until: number): Promise<void>;
+  /** False when one of them is not there any more. */
+  prolong(answers: readonly DnsAnswer[], until: number): Promise<boolean>;
+  /** One look at every authoritative server: a sentence for each that has not got one of them. */
+  missing(answers: readonly DnsAnswer[]): Promise<string[]>;
+  /** They are needed no more, and are removed soon. */
+  done(answers: readonly DnsAnswer[]): Promise<void>;
+}
+
 /** The CA that takes over from one at which a certificate would wait too long. */
 export interface Spill {
   /** Milliseconds; nothing spills when undefined. */
   after: number | undefined;
   /** The next CA in the order of preference; undefined for the last, and for a certificate that names its CA. */
   next(record: CertificateRecord, account: string): string | undefined;
+}
+
+/** When a new leaf is to be renewed. */
+export interface RenewalSchedule {
+  /** Milliseconds since the epoch: where the CA suggests nothing else, and when it is asked for the first time. */
+  first(
+    leaf: Pick<IssuedLeaf, "notBefore" | "notAfter">,
+    record: CertificateRecord,
+    now: number,
+  ): { renewAt: number; schedule: RenewalState };
+  /** Whether the key of the certificate that is renewed is kept. */
+  reuseKey: boolean;
 }
 
 /** What comes after issuance, for certificates that are deployed. */
@@ -59,8 +102,10 @@ export interface IssuanceDeps extends SettlementDeps {
   stops: AccountStops;
   responders: ResponderDirectory;
   challenges: Challenges;
+  dns: DnsChallenges;
   producer: Producer;
   spill: Spill;
+  renewals: RenewalSchedule;
   onward: Onward;
   /** Whether its names still lead here, where that was looked at before. */
   leadsHere(record: CertificateRecord): Promise<boolean>;

@@ -1,10 +1,11 @@
 import { type CertificateRecord, namesKey } from "../core/certificate.ts";
 import type { AppError } from "../core/errors.ts";
-import { bucketsOf, exemptionOf } from "../limits/buckets.ts";
+import { bucketsOf } from "../limits/buckets.ts";
 import { refusalOf } from "../limits/refusals.ts";
-import type { CertificateJob } from "../queue/names.ts";
+import type { OrderJob } from "../queue/names.ts";
 import { backToAdmission } from "./admit.ts";
 import type { IssuanceDeps } from "./ports.ts";
+import { exemptionNow } from "./replaces.ts";
 
 /** Milliseconds until what the CA has refused without saying for how long is asked for again. */
 export const UNTOLD = 60_000;
@@ -13,7 +14,7 @@ export const UNTOLD = 60_000;
 export async function refusedByCa(
   deps: IssuanceDeps,
   record: CertificateRecord,
-  job: CertificateJob,
+  job: OrderJob,
   error: AppError,
 ): Promise<void> {
   const { account, clock } = deps;
@@ -27,9 +28,8 @@ export async function refusedByCa(
       const key = limit === "certificatesPerNameSet" ? namesKey(record.spec.names) : subject;
       await account.ledger.exhausted(limit, key, at - now);
       // A bucket that we do not count this order in holds it back no more than before: it waits by itself.
-      const { limits, account: ca } = account.ledger;
-      const exemption = exemptionOf(record.spec.names, record.leaf, ca, limits, now);
-      const counted = bucketsOf(record.spec.names, limits, exemption).some(
+      const exemption = exemptionNow(deps, record, job);
+      const counted = bucketsOf(record.spec.names, account.ledger.limits, exemption).some(
         (bucket) => bucket.limit === limit && bucket.subject === key,
       );
       return await backToAdmission(deps, record, job, counted ? undefined : at);

@@ -61,14 +61,27 @@ export function domainOf(name: string): string {
   return registeredDomain(name.replace(/^\*\./, ""));
 }
 
-/** Whether this CA certified the same names lately. `leaf`: what the index knows of the certificate in use. */
+/** What the index knows of the certificate in use. */
+export interface Renewed {
+  ca?: string;
+  set?: string;
+  issuedAt?: number;
+  /** The CA's suggested window, where the order says which certificate it `replaces`. */
+  window?: { start: number; end: number } | undefined;
+}
+
+/**
+ * Whether this CA certified the same names lately. The CA knows a renewal that it has suggested by `replaces`, and only
+ * within the window (boulder, wfe2/wfe.go).
+ */
 export function exemptionOf(
   names: readonly string[],
-  leaf: { ca?: string; set?: string; issuedAt?: number } | undefined,
+  leaf: Renewed | undefined,
   ca: string,
   limits: CaLimits,
   now: number,
 ): Exemption {
   if (!limits.renewalsExempt || leaf?.ca !== ca || leaf.set !== namesKey(names)) return "none";
+  if (leaf.window && leaf.window.start <= now && now < leaf.window.end) return "ari";
   return now - (leaf.issuedAt ?? 0) < RENEWAL_WINDOW ? "renewal" : "none";
 }

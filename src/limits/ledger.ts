@@ -1,4 +1,5 @@
 import type { Redis } from "ioredis";
+import { namesKey } from "../core/certificate.ts";
 import { keys } from "../store/keys.ts";
 import { execAll } from "../store/script.ts";
 import type { Admission, AdmissionRequest, Pause, Streak, Verdict } from "./admission.ts";
@@ -54,7 +55,7 @@ export class Ledger {
         keys.rooms(this.account),
         keys.roomArrivals,
         ...buckets.flatMap((bucket) => this.#keysOf(bucket)),
-        ...names.map((name) => keys.validations(this.account, name)),
+        ...names.map((name) => this.#windowOf(name)),
       ],
       [
         this.#clock(),
@@ -134,6 +135,13 @@ export class Ledger {
     await this.#settle(holder, "spend", "");
   }
 
+  /** An order that the CA has let pass for nothing was issued, which counts for its set of names all the same. */
+  async spendSet(names: readonly string[]): Promise<void> {
+    const bucket = bucketOf(this.limits, "certificatesPerNameSet", namesKey(names));
+    const [key] = this.#keysOf(bucket);
+    await takeScript.run(this.#redis, [key], [this.#clock(), bucket.emission, bucket.burst]);
+  }
+
   /** Nothing comes of it: whatever is still held is free again, but for what the CA may have counted. */
   async release(holder: string): Promise<void> {
     await this.#settle(holder, "release", "");
@@ -171,7 +179,7 @@ export class Ledger {
   async holdValidations(holder: string, names: readonly string[]): Promise<Verdict> {
     const limit = this.limits.certificates.failedAuthorizations;
     if (!limit || names.length === 0) return OK;
-    const windows = names.map((name) => keys.validations(this.account, name));
+    const windows = names.map((name) => this.#windowOf(name));
     const args = [this.#clock(), holder, limit.count, limit.period];
     const [wait = 0, which = 1] = (await validationScript.run(this.#redis, windows, args)) as number[];
     return wait === 0 ? OK : { ok: false, wait, name: names[which - 1] ?? "" };
@@ -180,25 +188,21 @@ export class Ledger {
   async validationsFailed(holder: string, names: readonly string[]): Promise<void> {
     if (names.length === 0) return;
     const period = this.limits.certificates.failedAuthorizations?.period ?? 0;
-    const touched = names.flatMap((name) => [
-      keys.validations(this.account, name),
-      keys.failing(this.account, name),
-    ]);
+    const touched = names.flatMap((name) => [this.#windowOf(name), this.#rowOf(name)]);
     await failedScript.run(this.#redis, touched, [this.#clock(), holder, period]);
   }
 
   async validationsPassed(holder: string, names: readonly string[]): Promise<void> {
     if (names.length === 0) return;
     const pipeline = this.#redis.pipeline();
-    for (const name of names)
-      pipeline.zrem(keys.validations(this.account, name), holder).del(keys.failing(this.account, name));
+    for (const name of names) pipeline.zrem(this.#windowOf(name), holder).del(this.#rowOf(name));
     await execAll(pipeline);
   }
 
   /** The longest row of failed validations among these names. */
   async streak(names: readonly string[]): Promise<Streak | undefined> {
     const pipeline = this.#redis.pipeline();
-    for (const name of names) pipeline.hmget(keys.failing(this.account, name), "count", "since");
+    for (const name of names) pipeline.hmget(this.#rowOf(name), "count", "since");
     const rows = (await execAll(pipeline)) as [string | null, string | null][];
     return rows
       .map(([count, since], index) => ({
@@ -238,6 +242,15 @@ export class Ledger {
       ],
       [this.#clock(), holder, how, only],
     );
+  }
+
+  /** A wildcard is validated as its base (RFC 8555 §7.1.3), and counts with it. */
+  #windowOf(name: string): string {
+    return keys.validations(this.account, name.replace(/^\*\./, ""));
+  }
+
+  #rowOf(name: string): string {
+    return keys.failing(this.account, name.replace(/^\*\./, ""));
   }
 
   #field({ limit, subject }: Pick<Bucket, "limit" | "subject">): string {

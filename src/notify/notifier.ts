@@ -5,6 +5,7 @@ import {
   certificateId,
   type MailRoute,
 } from "../core/certificate.ts";
+import { grouped } from "../core/grouped.ts";
 import type { Producer } from "../queue/producer.ts";
 import type { ImportStore, NotifyMode } from "../store/imports.ts";
 import type { MailBoxes } from "../store/mailboxes.ts";
@@ -58,7 +59,8 @@ export class Notifier {
     if (mode === "off") return;
     const { nowDelay = NOW_DELAY, laterDelay = LATER_DELAY } = this.#options;
     if (record.status === "attention") await this.#put(record, BOXES.now, nowDelay);
-    else if (mode === "each") await this.#put(record, BOXES.each(record.id), 0);
+    // Nobody waits for a renewal: those of a day are one mail.
+    else if (mode === "each" && !isRenewed(record)) await this.#put(record, BOXES.each(record.id), 0);
     else if (!info.awaited) await this.#put(record, BOXES.later, laterDelay);
   }
 
@@ -80,13 +82,43 @@ export class Notifier {
    * none is configured to whoever is told of the certificate in hand.
    */
   async warn(record: CertificateRecord, title: string, detail: string): Promise<void> {
-    const { boxes, producer, defaultFrom, defaultMode, operator } = this.#options;
-    const route = operator ?? record.spec.mail;
-    if (route === undefined || defaultMode === "off") return;
+    const route = this.#options.operator ?? record.spec.mail;
+    if (route !== undefined) await this.#notice(route, record.id, title, detail);
+  }
+
+  /** The same of what is about no certificate at all: to the operator, where one is configured. */
+  async warnOperator(about: string, title: string, detail: string): Promise<void> {
+    const { operator } = this.#options;
+    if (operator !== undefined) await this.#notice(operator, about, title, detail);
+  }
+
+  /** What a person has to know of certificates at once: whoever is told of each, or else the operator, in one mail. */
+  async warnAbout<T extends CertificateRecord>(
+    records: readonly T[],
+    write: (records: readonly T[]) => { title: string; detail: string },
+  ): Promise<void> {
+    const { operator, defaultFrom } = this.#options;
+    const routeOf = ({ spec }: CertificateRecord): MailRoute | undefined => spec.mail ?? operator;
+    const groups = grouped(records, (record) => {
+      const route = routeOf(record);
+      return route === undefined ? "" : mailGroup(route, defaultFrom);
+    });
+    for (const group of groups.values()) {
+      const [first] = group;
+      const route = first && routeOf(first);
+      if (!route) continue;
+      const { title, detail } = write(group);
+      await this.#notice(route, first.id, title, detail);
+    }
+  }
+
+  async #notice(route: MailRoute, about: string, title: string, detail: string): Promise<void> {
+    const { boxes, producer, defaultFrom, defaultMode } = this.#options;
+    if (defaultMode === "off") return;
     const box = BOXES.notice(randomUUID());
     const group = mailGroup(route, defaultFrom);
     await boxes.putNotice(box, { title, detail });
-    await boxes.drop(box, group, [record.id], route);
+    await boxes.drop(box, group, [about], route);
     await producer.mail({ box, group });
   }
 
@@ -106,6 +138,10 @@ export class Notifier {
     await boxes.drop(box, group, [record.id], mail);
     await producer.mail({ box, group }, delay);
   }
+}
+
+function isRenewed({ status, leaf }: CertificateRecord): boolean {
+  return (status === "issued" || status === "serving") && leaf?.renews !== undefined;
 }
 
 /** What a person did, or what goes on by itself behind a limit, is no news. */

@@ -1,16 +1,17 @@
 import { X509Certificate } from "node:crypto";
 import type { IssuedLeaf } from "../core/certificate.ts";
 import { AppError } from "../core/errors.ts";
+import { certIdOf } from "./cert-id.ts";
 import { parseKey } from "./keys.ts";
 
 /** A clock that is wrong by less than this still accepts a fresh certificate (CAs backdate by an hour anyway). */
 const CLOCK_SKEW = 3_600_000;
-const DAY = 86_400_000;
 
 export interface CheckedChain {
   leafPem: string;
   issuersPem: string;
-  leaf: IssuedLeaf;
+  /** Of it; when it is renewed is not the chain's to say. */
+  leaf: Omit<IssuedLeaf, "renewAt">;
 }
 
 /** One certificate in PEM. */
@@ -36,6 +37,7 @@ export function checkChain(pem: string, keyPem: string, names: readonly string[]
     if (issuer && !(certificate.checkIssued(issuer) && certificate.verify(issuer.publicKey)))
       throw refuse(`is out of order: certificate ${index + 1} is not signed by the one after it`);
   });
+  const certId = certIdOf(blocks[0] ?? "");
   return {
     leafPem: `${blocks[0]}\n`,
     issuersPem: blocks
@@ -47,15 +49,9 @@ export function checkChain(pem: string, keyPem: string, names: readonly string[]
       notAfter,
       issuer: commonName(leaf.issuer),
       serial: leaf.serialNumber.toUpperCase(),
-      renewAt: renewAt(notBefore, notAfter),
+      ...(certId === undefined ? {} : { certId }),
     },
   };
-}
-
-/** Where the CA suggests nothing else: a third of the lifetime before the end, half of it below ten days. */
-export function renewAt(notBefore: number, notAfter: number): number {
-  const lifetime = notAfter - notBefore;
-  return Math.round(notAfter - (lifetime < 10 * DAY ? lifetime / 2 : lifetime / 3));
 }
 
 function parse(block: string): X509Certificate {

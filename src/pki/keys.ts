@@ -1,6 +1,6 @@
 import { createPrivateKey, generateKeyPair, type KeyObject, type KeyPairKeyObjectResult } from "node:crypto";
 import { promisify } from "node:util";
-import type { KeyType } from "../core/certificate.ts";
+import { KEY_TYPES, type KeyType } from "../core/certificate.ts";
 
 const generate = promisify(generateKeyPair);
 
@@ -23,6 +23,16 @@ export function parseKey(pem: string): KeyObject {
   if (oldest !== undefined) parsed.delete(oldest);
   parsed.set(pem, key);
   return key;
+}
+
+/** Undefined for a key that is of none of our types. */
+export function keyTypeOf(pem: string): KeyType | undefined {
+  const { asymmetricKeyType, asymmetricKeyDetails: details } = parseKey(pem);
+  if (asymmetricKeyType === "rsa")
+    return KEY_TYPES.find((type) => type === `rsa${details?.modulusLength ?? 0}`);
+  if (asymmetricKeyType !== "ec") return undefined;
+  if (details?.namedCurve === "prime256v1") return "ec256";
+  return details?.namedCurve === "secp384r1" ? "ec384" : undefined;
 }
 
 function pairOf(type: KeyType): Promise<KeyPairKeyObjectResult> {

@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import type { ChallengeType } from "../core/certificate.ts";
+import { asAppError } from "../core/errors.ts";
 import { caaFault, relevantSet } from "./caa.ts";
 import { type Address, classify, type Found, lookUp } from "./found.ts";
 import { caaVerdict, judgeAddresses } from "./judge.ts";
@@ -40,13 +41,17 @@ export async function checkEach(preflight: Preflight, request: CheckRequest): Pr
   return verdicts.map((verdict, index) => ({ name: request.names[index] ?? "", verdict }));
 }
 
-/** A wildcard has no http-01 (https://letsencrypt.org/docs/challenge-types/), and dns-01 needs no address: CAA alone. */
+/**
+ * A wildcard has no http-01 (https://letsencrypt.org/docs/challenge-types/), and dns-01 needs no address: CAA, and
+ * somebody who can set the TXT.
+ */
 async function checkOne(preflight: Preflight, request: CheckRequest, name: string): Promise<Verdict> {
   preflight.assertOpen();
   const isProbed = request.method === "http-01" && !name.startsWith("*.");
   const parts = [
     checkCaa(preflight, request, name),
     ...(isProbed ? [checkAddresses(preflight, request, name)] : []),
+    ...(request.method === "dns-01" ? [checkPlace(preflight, name)] : []),
   ];
   const verdicts = await Promise.all(parts.map((part) => part.catch(resolverVerdict)));
   return combine(verdicts.map((verdict) => ({ name, verdict })));
@@ -62,6 +67,17 @@ async function checkCaa(preflight: Preflight, request: CheckRequest, name: strin
   const { identities, method, accountUri } = request;
   const fault = set && caaFault(set, { wildcard: name.startsWith("*."), identities, method, accountUri });
   return set && fault ? caaVerdict(name, set.owner, fault) : { kind: "ready" };
+}
+
+async function checkPlace(preflight: Preflight, name: string): Promise<Verdict> {
+  try {
+    await preflight.dnsPlace(name);
+    return { kind: "ready" };
+  } catch (thrown) {
+    const { code, disposition, message: detail } = asAppError(thrown);
+    if (disposition === "internal") throw thrown;
+    return { kind: disposition === "attention" ? "blocked" : "node", code, detail };
+  }
 }
 
 async function checkAddresses(preflight: Preflight, request: CheckRequest, name: string): Promise<Verdict> {

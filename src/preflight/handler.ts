@@ -62,7 +62,7 @@ function isWanted(deps: CheckDeps, record: CertificateRecord, job: CheckJob): bo
 
 async function verdictOn(deps: CheckDeps, record: CertificateRecord): Promise<Verdict | AppError> {
   try {
-    await deps.ready(record.spec.acmePort);
+    if (record.spec.challenge === "http-01") await deps.ready(record.spec.acmePort);
     return await deps.check(record);
   } catch (thrown) {
     const error = asAppError(thrown);

@@ -1,9 +1,9 @@
 import { setMaxListeners } from "node:events";
 import type { Clock } from "../core/clock.ts";
 import { AppError } from "../core/errors.ts";
+import { Cache, Gate } from "../core/flow.ts";
 import { Vips } from "./addresses.ts";
 import type { CaaRecord } from "./caa.ts";
-import { Cache, Gate } from "./flow.ts";
 import { classify, lookUp } from "./found.ts";
 import { type Probe, type ProbeOptions, probe } from "./probe.ts";
 import { createDns, type Dns } from "./resolver.ts";
@@ -37,6 +37,8 @@ export interface PreflightOptions {
   concurrency?: number;
   store: ProbeStore;
   history: History;
+  /** Throws an AppError where the dns-01 challenge of a name cannot be answered; not asked where left out. */
+  dnsPlace?: (name: string) => Promise<unknown>;
   clock: Clock;
   /** In place of the real ones, for tests. */
   dns?: Dns;
@@ -52,6 +54,7 @@ export interface Preflight {
   readonly vips: Vips;
   readonly httpPort: number;
   readonly gate: Gate;
+  readonly dnsPlace: (name: string) => Promise<unknown>;
   /** CAA records of one owner, through the cache. */
   readonly caa: (owner: string) => Promise<readonly CaaRecord[]>;
   /** Throws `preflight_closed` (transient) once closed. */
@@ -96,6 +99,7 @@ export function createPreflight(options: PreflightOptions): Preflight {
     history,
     vips,
     httpPort,
+    dnsPlace: options.dnsPlace ?? (async () => undefined),
     probe: options.probe ?? ((target) => probe(target, probeOptions, ending.signal)),
     gate: new Gate(options.concurrency ?? CONCURRENCY),
     caa: (owner) => caaCache.get(owner, (name) => dns.caa(name)),

@@ -42,6 +42,11 @@ export const jobPriority = {
   woken: (priority: number) => 2 * priority - 1,
 } as const;
 
+/** The other way round. */
+export function certificatePriority(ofJob: number): number {
+  return Math.max(1, Math.ceil(ofJob / 2));
+}
+
 /** Jobs hold ids, never a key or a PEM: what is in Redis is there in the clear. */
 export interface CertificateJob {
   id: string;
@@ -62,10 +67,14 @@ export interface OrderJob extends CertificateJob {
   answered?: boolean;
   /** When that was, milliseconds since the epoch. */
   answeredAt?: number;
+  /** dns-01: what was set, and since when all of it is (milliseconds since the epoch); not answered before it is seen. */
+  dns?: { since?: number; records: { provider: string; name: string; value: string; zone: string }[] };
   /** How often the order has been polled in the present stage. */
   polls?: number;
   /** Tries in a row that failed for nobody's fault. */
   transient?: number;
+  /** The CA would not have it said which certificate this order replaces. */
+  plain?: boolean;
   /** Key and CSR have been replaced once, as the CA did not like them. */
   rekeyed?: boolean;
 }

@@ -1,7 +1,12 @@
 import { openAccount } from "../acme/account.ts";
+import { type AccountAtCa, agreeToTerms, askForAccount } from "../acme/account-at-ca.ts";
+import { directoryOf } from "../acme/directories.ts";
+import { requireProfile } from "../acme/profiles.ts";
+import { fetchRenewalInfo, type RenewalInfo } from "../acme/renewal-info.ts";
 import type { AcmeSession } from "../acme/session.ts";
 import { openEndpoint } from "../acme/transport.ts";
 import type { CaConfig, Config } from "../config/load.ts";
+import type { CertificateRecord } from "../core/certificate.ts";
 import { type Clock, rfc3339 } from "../core/clock.ts";
 import { AppError } from "../core/errors.ts";
 import type { Account } from "../issuance/ports.ts";
@@ -18,7 +23,7 @@ const USER_AGENT = "certherd/0.1 (+acme-client)";
 /** Milliseconds in which an account that the CA has forgotten is registered again once, and not more often. */
 const RENEW_EVERY = 3_600_000;
 
-type AccountConfig = Pick<Config, "home" | "node" | "breaker" | "storeKey">;
+type AccountConfig = Pick<Config, "home" | "node" | "breaker" | "storeKey" | "renewal">;
 
 /** The account of one CA, opened when it is first needed; `close` ends its connections. */
 export class CaAccount implements Account {
@@ -27,6 +32,7 @@ export class CaAccount implements Account {
   readonly ledger: Ledger;
   readonly breaker: Breaker;
   readonly #node: string;
+  readonly #ari: boolean;
   readonly #ca: CaConfig;
   readonly #files: AccountFiles;
   readonly #clock: Clock;
@@ -37,12 +43,18 @@ export class CaAccount implements Account {
   /** The session that was given up last. */
   #lost: AcmeSession | undefined;
 
-  constructor(ca: CaConfig, { home, node, breaker, storeKey }: AccountConfig, redis: Redis, clock: Clock) {
+  constructor(
+    ca: CaConfig,
+    { home, node, breaker, storeKey, renewal }: AccountConfig,
+    redis: Redis,
+    clock: Clock,
+  ) {
     this.name = ca.name;
     this.directory = ca.directory;
     this.ledger = new Ledger(redis, ca.name, ca.limits);
     this.breaker = new Breaker(redis, ca.name, breaker);
     this.#node = node;
+    this.#ari = renewal.ari;
     this.#ca = ca;
     this.#files = openStores(home, redis, storeKey).accounts;
     this.#clock = clock;
@@ -55,8 +67,25 @@ export class CaAccount implements Account {
     });
   }
 
-  get profile(): string | undefined {
-    return this.#ca.profile;
+  async profileFor({ spec }: Pick<CertificateRecord, "spec">): Promise<string | undefined> {
+    const profile = spec.profile ?? this.#ca.profile;
+    if (profile === undefined) return undefined;
+    await requireProfile(this.#ca, profile, spec.names.length, this.#clock.now());
+    return profile;
+  }
+
+  async suggestsRenewals(): Promise<boolean> {
+    return (await this.#renewalInfoUrl()) !== undefined;
+  }
+
+  /** What the CA suggests for a certificate (RFC 9773); undefined where it suggests nothing at all. */
+  async renewalInfo(certId: string): Promise<RenewalInfo | undefined> {
+    const base = await this.#renewalInfoUrl();
+    return base === undefined ? undefined : await fetchRenewalInfo(this.directory, base, certId);
+  }
+
+  async #renewalInfoUrl(): Promise<string | undefined> {
+    return this.#ari ? (await directoryOf(this.#ca, this.#clock.now())).renewalInfo : undefined;
   }
 
   async session(): Promise<AcmeSession> {
@@ -80,6 +109,31 @@ export class CaAccount implements Account {
     await this.#files.forget(this.name);
     this.#session = undefined;
     return true;
+  }
+
+  /** The account as the CA has it now; undefined when it has none, or no key was made for one yet. Changes nothing. */
+  async askCa(): Promise<AccountAtCa | undefined> {
+    const keyPem = await this.#files.knownKey(this.name);
+    return keyPem === undefined
+      ? undefined
+      : await askForAccount({ directory: this.directory, keyPem, ...(await this.#url()) });
+  }
+
+  /** Tells the CA that the terms at that URL are agreed to, and keeps that. False when there is no account yet. */
+  async agree(terms: string): Promise<boolean> {
+    const known = await this.#files.load(this.name);
+    const keyPem = await this.#files.knownKey(this.name);
+    if (keyPem === undefined || known?.directory !== this.directory) return false;
+    await agreeToTerms({ directory: this.directory, keyPem, url: known.url });
+    const agreedAt = new Date(this.#clock.now()).toISOString();
+    await this.#files.save(this.name, { ...known, terms: { url: terms, agreedAt } });
+    return true;
+  }
+
+  /** Where the directory has moved, the account is looked for by its key. */
+  async #url(): Promise<{ url?: string }> {
+    const known = await this.#files.load(this.name);
+    return known?.directory === this.directory ? { url: known.url } : {};
   }
 
   async close(): Promise<void> {

@@ -14,6 +14,7 @@ import { leavePrivateRedis, runningPrivateRedis } from "../store/private-redis.t
 import { openCheckedRedis } from "../store/redis.ts";
 import { openStores } from "../store/stores.ts";
 import type { House } from "./house.ts";
+import { renewalSchedule } from "./renewals.ts";
 
 const TURN = "adopt";
 /** Milliseconds between two signs of who has the turn, which lapses after 10 s. */
@@ -41,11 +42,12 @@ export function adoptDeps(house: House, home: ForeignHome): AdoptDeps {
   return {
     home,
     cas: config.cas,
+    dnsProviders: config.dns01.providers,
     now: () => clock.now(),
     present: {
       records: (ids) => certificates.getMany(ids),
       file: (id) => certificateFiles.read(id),
-      accountKey: (ca) => accountFiles.standingKey(ca),
+      accountKey: (ca) => accountFiles.knownKey(ca),
     },
     write: {
       accounts: accountFiles,
@@ -54,6 +56,10 @@ export function adoptDeps(house: House, home: ForeignHome): AdoptDeps {
       listener: notifier,
       rollouts,
       clock,
+      plan: (record, leaf) => {
+        const { renewAt, schedule } = renewalSchedule(house).first(leaf, record, clock.now());
+        return { leaf: { ...leaf, renewAt }, schedule };
+      },
       ledgers: house.restoreDeps.ledgers,
     },
   };
@@ -102,9 +108,15 @@ export async function withLook<T>(
     const present: Present = {
       records: async (ids) => (await certificates?.getMany(ids)) ?? ids.map(() => undefined),
       file: (id) => fileAsItLies(config.home, id),
-      accountKey: (ca) => accounts.standingKey(ca),
+      accountKey: (ca) => accounts.knownKey(ca),
     };
-    return await action({ home, cas: config.cas, now: () => systemClock.now(), present });
+    return await action({
+      home,
+      cas: config.cas,
+      dnsProviders: config.dns01.providers,
+      now: () => systemClock.now(),
+      present,
+    });
   } finally {
     redis?.disconnect();
     if (redisUrl === undefined && url !== undefined) await leavePrivateRedis(config.home);

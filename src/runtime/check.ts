@@ -1,6 +1,8 @@
-import { readDirectory } from "../acme/directory.ts";
+import { directoryOf } from "../acme/directories.ts";
+import { requireProfile } from "../acme/profiles.ts";
 import type { CaConfig } from "../config/load.ts";
 import type { CertificateRecord } from "../core/certificate.ts";
+import { asAppError } from "../core/errors.ts";
 import { checkEach, checkNames } from "../preflight/check.ts";
 import { checkHandler } from "../preflight/handler.ts";
 import { createPreflight, type Preflight } from "../preflight/preflight.ts";
@@ -10,6 +12,7 @@ import { queueNames } from "../queue/names.ts";
 import { RespondersInRedis } from "../respond/directory.ts";
 import type { AccountFiles } from "../store/accounts.ts";
 import { ProbeHistory } from "../store/probe-history.ts";
+import { DnsInHouse } from "./dns01.ts";
 import type { House } from "./house.ts";
 import type { Service } from "./service.ts";
 
@@ -31,6 +34,7 @@ export class Checks {
     const { config, challenges, redis, clock } = house;
     this.#house = house;
     this.#responders = new RespondersInRedis(house.responders, clock);
+    const dns = new DnsInHouse(house);
     this.#preflight = createPreflight({
       resolvers: config.dns,
       vips: config.vips,
@@ -40,6 +44,7 @@ export class Checks {
         drop: (token) => challenges.drop([token]),
       },
       history: new ProbeHistory(redis),
+      dnsPlace: (name) => dns.place(name),
       clock,
     });
   }
@@ -49,7 +54,8 @@ export class Checks {
   }
 
   async check(record: Pick<CertificateRecord, "spec">, ca: CaConfig): Promise<Verdict> {
-    return await checkNames(this.#preflight, await this.#request(record, ca));
+    const fault = await profileVerdict(record, ca, this.#house.clock.now());
+    return fault ?? (await checkNames(this.#preflight, await this.#request(record, ca)));
   }
 
   /** Name by name, and what it means for the certificate. */
@@ -86,9 +92,27 @@ export class Checks {
     const now = this.#house.clock.now();
     const known = this.#accounts.get(ca.name);
     if (known && now - known.at < FRESH) return await known.caa;
-    const caa = caaOf(ca, this.#house.accountFiles);
+    const caa = caaOf(ca, this.#house.accountFiles, now);
     this.#accounts.set(ca.name, { at: now, caa });
     return await caa;
+  }
+}
+
+/** A profile that cannot be ordered is told now, and not when its turn comes, which may be days later. */
+async function profileVerdict(
+  { spec }: Pick<CertificateRecord, "spec">,
+  ca: CaConfig,
+  now: number,
+): Promise<Verdict | undefined> {
+  const profile = spec.profile ?? ca.profile;
+  if (profile === undefined) return undefined;
+  try {
+    await requireProfile(ca, profile, spec.names.length, now);
+    return undefined;
+  } catch (thrown) {
+    const { code, disposition, message } = asAppError(thrown);
+    // A CA that cannot be asked now is asked again before the order.
+    return disposition === "attention" ? { kind: "blocked", code, detail: message } : undefined;
   }
 }
 
@@ -98,9 +122,9 @@ interface Caa {
 }
 
 /** What the CA says of itself counts beside what is known of it; a CA that does not answer is no reason to wait. */
-async function caaOf(ca: CaConfig, files: AccountFiles): Promise<Caa> {
+async function caaOf(ca: CaConfig, files: AccountFiles, now: number): Promise<Caa> {
   const [directory, account] = await Promise.all([
-    readDirectory(ca).catch(() => undefined),
+    directoryOf(ca, now).catch(() => undefined),
     files.load(ca.name),
   ]);
   const identities = [...new Set([...ca.caaIdentities, ...(directory?.caaIdentities ?? [])])];

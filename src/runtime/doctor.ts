@@ -1,11 +1,14 @@
 import { chmod, readdir, stat, statfs } from "node:fs/promises";
 import { join } from "node:path";
+import { eabMissing } from "../acme/account.ts";
+import { needsEab } from "../acme/cas.ts";
 import { readDirectory } from "../acme/directory.ts";
 import type { CaConfig, Config } from "../config/load.ts";
 import { humanDuration } from "../core/duration.ts";
-import { asAppError } from "../core/errors.ts";
+import { asAppError, usageError } from "../core/errors.ts";
 import { Breaker } from "../limits/breaker.ts";
 import { FOLDER, makeFolder } from "../store/atomic.ts";
+import { caInForce, examineOffers, examineStrangers } from "./doctor-cas.ts";
 import { examineResponder } from "./doctor-http.ts";
 import { examineActivity, examineNodes } from "./doctor-nodes.ts";
 import { exitCodeOf } from "./exit.ts";
@@ -35,7 +38,8 @@ export async function* examine(config: Config): AsyncGenerator<Finding> {
     const version = /redis_version:(\S+)/.exec(await house.redis.info("server"))?.[1];
     return `Redis ${version} answers, and keeps what it is given.`;
   });
-  for (const ca of config.cas) yield await check(`ca ${ca.name}`, () => checkCa(ca));
+  yield caInForce(config);
+  for (const ca of config.cas) yield await check(`ca ${ca.name}`, () => checkCa(ca, house));
   if (house === undefined) return;
   try {
     const opened: House = house;
@@ -43,6 +47,8 @@ export async function* examine(config: Config): AsyncGenerator<Finding> {
     yield examineActivity(house);
     yield await checkRoles(house);
     for (const ca of config.cas) yield await checkAccount(house, ca.name);
+    yield* examineOffers(house);
+    yield* examineStrangers(house);
     for (const port of await house.responders.asked()) yield await checkPort(house, port);
     yield* examineResponder(house);
     yield* examineNodes(house);
@@ -105,15 +111,17 @@ async function checkDisk(home: string): Promise<string> {
   return `${megabytes} MB are free.`;
 }
 
-async function checkCa(ca: CaConfig): Promise<string> {
+async function checkCa(ca: CaConfig, house: House | undefined): Promise<string> {
+  const registered = (await house?.accountFiles.load(ca.name))?.directory === ca.directory;
+  // Known beforehand of some: no request is spent on it. An account that is there needs none any more.
+  if (needsEab(ca.directory) && !ca.eab && !registered) throw usageError("eab_missing", eabMissing(ca.name));
   const { skew, latency, newOrder, externalAccountRequired } = await readDirectory(ca);
   if (!newOrder) throw new Error(`${ca.directory} is no ACME directory; correct the URL.`);
   if (Math.abs(skew) > SKEW)
     throw new Error(
       `This host's clock is ${humanDuration(Math.abs(skew))} ${skew > 0 ? "ahead of" : "behind"} the CA's; set it right (NTP).`,
     );
-  if (externalAccountRequired && !ca.eab)
-    throw new Error("It wants external account binding; set CERTHERD_EAB_KID and CERTHERD_EAB_HMAC.");
+  if (externalAccountRequired && !ca.eab && !registered) throw usageError("eab_missing", eabMissing(ca.name));
   return `${ca.directory} answers in ${latency} ms; the clocks agree.`;
 }
 
@@ -122,7 +130,7 @@ async function checkAccount({ redis, stops }: House, ca: string): Promise<Findin
   const stopped = await stops.reason(ca);
   const broken = await new Breaker(redis, ca).state();
   const detail = stopped
-    ? `Stopped: ${stopped.message} Mend that, then: certherd retry`
+    ? `Stopped: ${stopped.message}${stopped.code === "user_action_required" ? "" : " Mend that, then: certherd retry"}`
     : broken
       ? `Paused after ${broken.count} failures in a row (${broken.detail}); one certificate at a time tries again. When it is mended: certherd retry`
       : "Orders go on.";

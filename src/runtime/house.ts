@@ -1,8 +1,10 @@
 import type { Config } from "../config/load.ts";
+import type { CertificateRecord } from "../core/certificate.ts";
 import { type Clock, systemClock } from "../core/clock.ts";
 import { Rollouts } from "../deploy/advance.ts";
 import type { DeployDeps } from "../deploy/ports.ts";
 import { beginRemoval } from "../deploy/removal.ts";
+import { orderAgain } from "../intake/again.ts";
 import { Enqueuer } from "../intake/enqueue.ts";
 import type { RestoreDeps } from "../intake/ports.ts";
 import { LedgerRebuild } from "../limits/rebuild.ts";
@@ -17,6 +19,7 @@ import { Challenges } from "../store/challenges.ts";
 import type { CertificateFiles } from "../store/files.ts";
 import { ImportFiles } from "../store/import-files.ts";
 import { ImportStore } from "../store/imports.ts";
+import { Incidents } from "../store/incidents.ts";
 import { Logbook } from "../store/logbook.ts";
 import { MailBoxes } from "../store/mailboxes.ts";
 import { Nodes } from "../store/nodes.ts";
@@ -26,6 +29,7 @@ import type { Removals } from "../store/removals.ts";
 import { Responders } from "../store/responders.ts";
 import { openStores, type Stores } from "../store/stores.ts";
 import { Turns } from "../store/turns.ts";
+import { caOf } from "./renewals.ts";
 import { accountChooser } from "./spill.ts";
 
 export type Log = (line: string) => void;
@@ -57,6 +61,7 @@ export class House {
   readonly alive: Alive;
   readonly nodes: Nodes;
   readonly turns: Turns;
+  readonly incidents: Incidents;
   readonly boxes: MailBoxes;
   readonly notifier: Notifier;
   readonly enqueuer: Enqueuer;
@@ -88,6 +93,7 @@ export class House {
     this.alive = new Alive(redis);
     this.nodes = new Nodes(redis);
     this.turns = new Turns(redis);
+    this.incidents = new Incidents(redis);
     this.boxes = new MailBoxes(redis);
     this.#logbook = new Logbook(config.home);
     this.notifier = new Notifier({
@@ -135,6 +141,17 @@ export class House {
         return new LedgerRebuild(this.redis, limits, clock.now());
       },
     };
+  }
+
+  /** Orders certificates anew that are there, as one import. */
+  async orderAgain(
+    chunks: AsyncIterable<readonly CertificateRecord[]>,
+    source: string,
+  ): Promise<{ importId: string; count: number }> {
+    const { notify } = this.config.mail;
+    const request = { source, notify, caOf: (record: CertificateRecord) => caOf(this, record) };
+    const { id, count } = await orderAgain(this, chunks, request);
+    return { importId: id, count };
   }
 
   /** What bringing certificates to nodes works with. */

@@ -18,7 +18,7 @@ export function importDeps(house: House): ImportDeps {
 export function rowContext(config: Config): ImportDeps["context"] {
   return {
     knownCas: config.cas.map((ca) => ca.name),
-    dns01: false,
+    dns01: config.dns01.providers.length > 0,
     ...(config.mail.from === undefined ? {} : { mailFrom: config.mail.from }),
     ...(config.vipPorts === undefined ? {} : { vipPorts: config.vipPorts }),
   };

@@ -2,15 +2,19 @@ import type { CaConfig } from "../config/load.ts";
 import type { CertificateRecord } from "../core/certificate.ts";
 import { admitHandler } from "../issuance/admit.ts";
 import { orderHandler } from "../issuance/order.ts";
-import type { IssuanceDeps } from "../issuance/ports.ts";
+import type { DnsChallenges, IssuanceDeps } from "../issuance/ports.ts";
 import { consume } from "../queue/consumer.ts";
 import { queueNames } from "../queue/names.ts";
 import { RespondersInRedis } from "../respond/directory.ts";
 import { CaAccount } from "./accounts.ts";
+import { requireBindings } from "./bindings.ts";
 import { Checks, startCheck } from "./check.ts";
+import { DnsInHouse, startDnsSweep } from "./dns01.ts";
 import type { House } from "./house.ts";
+import { renewalSchedule } from "./renewals.ts";
 import { startRooms } from "./rooms.ts";
 import { type Service, together } from "./service.ts";
+import { startTermsWatch } from "./terms.ts";
 
 /** Orders worked on at once in one process: their steps are short, as waiting is done in the queue. */
 const CONCURRENCY = 50;
@@ -19,16 +23,23 @@ const RENEWALS = 5;
 
 /** Checks, admits and orders for every CA of the configuration. */
 export async function startIssue(house: House): Promise<Service> {
+  await requireBindings(house);
   const checks = new Checks(house);
-  const services = await Promise.all(house.config.cas.map((ca) => startAccount(house, checks, ca)));
-  // The checks are given up first: nobody waits for a name server at the end.
-  return together([...services, { close: async () => checks.close() }]);
+  const dns = new DnsInHouse(house);
+  const services = await Promise.all(house.config.cas.map((ca) => startAccount(house, checks, dns, ca)));
+  // The checks are given up first: nobody waits for a name server at the end. What orders have set goes last.
+  return together([
+    startTermsWatch(house),
+    startDnsSweep(house, dns),
+    ...services,
+    { close: async () => checks.close() },
+  ]);
 }
 
-async function startAccount(house: House, checks: Checks, ca: CaConfig): Promise<Service> {
+async function startAccount(house: House, checks: Checks, dns: DnsInHouse, ca: CaConfig): Promise<Service> {
   const { redis, producer, log, config, clock } = house;
   const account = new CaAccount(ca, config, redis, clock);
-  const deps = issuanceDeps(house, account, (record) => checks.leadsHere(record, ca));
+  const deps = issuanceDeps(house, account, (record) => checks.leadsHere(record, ca), dns);
   // A person who starts a worker has mended what stopped the account, or will read it again at once.
   await house.stops.lift(account.name);
   await producer.admitOneAtATime(account.name);
@@ -71,6 +82,7 @@ export function issuanceDeps(
   house: House,
   account: CaAccount,
   leadsHere: (record: CertificateRecord) => Promise<boolean>,
+  dns: DnsChallenges = new DnsInHouse(house),
 ): IssuanceDeps {
   const { stops, challenges, certificates, certificateFiles, producer, notifier, clock, config, tell } =
     house;
@@ -79,6 +91,7 @@ export function issuanceDeps(
     account,
     stops,
     challenges,
+    dns,
     certificates,
     files: certificateFiles,
     producer,
@@ -90,6 +103,7 @@ export function issuanceDeps(
     warn: (record, subject, detail) => notifier.warn(record, subject, detail),
     responders: new RespondersInRedis(house.responders, clock),
     leadsHere,
+    renewals: renewalSchedule(house),
     onward: house.rollouts,
     spill: {
       after: config.spillAfter,

@@ -1,5 +1,6 @@
 import { readDirectory } from "../acme/directory.ts";
 import type { CaConfig } from "../config/cas.ts";
+import { type CertificateRecord, lookAt } from "../core/certificate.ts";
 import { AppError } from "../core/errors.ts";
 import { CaAccount } from "./accounts.ts";
 import type { House } from "./house.ts";
@@ -46,4 +47,27 @@ export async function revokeLeaf(
   } finally {
     await account.close();
   }
+}
+
+/**
+ * Notes that the leaf in use was revoked: its key is not used again, and whoever looks sees it. The index first, and then
+ * the files, which tell it after a lost Redis.
+ */
+export async function noteRevoked(
+  house: House,
+  { id, leaf, schedule = {} }: CertificateRecord,
+  reason: RevocationReason,
+): Promise<void> {
+  const { certificates, certificateFiles, clock } = house;
+  if (!leaf) return;
+  const now = clock.now();
+  const event = { what: "revoked", detail: `serial ${leaf.serial}, ${reason}` };
+  const { serial, renewAt } = leaf;
+  await certificates.noteRenewals(
+    [{ id, serial, renewAt, schedule, lookAt: lookAt({ leaf, schedule }), revokedAt: now, event }],
+    now,
+  );
+  const file = await certificateFiles.read(id);
+  if (file?.leaf?.serial === serial)
+    await certificateFiles.saveState(id, { ...file, leaf: { ...file.leaf, revokedAt: now } });
 }

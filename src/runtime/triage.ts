@@ -22,7 +22,7 @@ async function look(
   ca: CaConfig,
 ): Promise<Pick<Triaged, "verdict" | "names">> {
   try {
-    await checks.ready(spec.acmePort);
+    if (spec.challenge === "http-01") await checks.ready(spec.acmePort);
   } catch (thrown) {
     const { disposition, code, message } = asAppError(thrown);
     if (disposition !== "node") throw thrown;

@@ -16,8 +16,8 @@ export class AccountStops {
   async reason(account: string): Promise<AppError | undefined> {
     const text = await this.#redis.get(keys.accountStop(account));
     if (!text) return undefined;
-    const { code, type, detail } = JSON.parse(text) as StoredError;
-    return new AppError(detail, { code, type, disposition: "attention" });
+    const { code, type, detail, url } = JSON.parse(text) as StoredError;
+    return new AppError(detail, { code, type, url, disposition: "attention" });
   }
 
   async stop(account: string, error: AppError): Promise<void> {

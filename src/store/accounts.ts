@@ -1,4 +1,4 @@
-import { rm } from "node:fs/promises";
+import { readdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { createAtomic, makeFolder, PUBLIC_FILE, SECRET_FILE, writeAtomic } from "./atomic.ts";
 import { moveIfThere, readText } from "./disk.ts";
@@ -9,6 +9,10 @@ export interface AccountFile {
   url: string;
   contact: string[];
   registeredAt: string;
+  /** The terms of service that were agreed to; missing in files of earlier versions. */
+  terms?: { url: string; agreedAt: string };
+  /** Of the external account that it is bound to. */
+  eabKid?: string;
 }
 
 /** The CA accounts on disk: `accounts/<ca>/account.key` and `account.json`. */
@@ -34,9 +38,18 @@ export class AccountFiles {
     return (await readText(path)) ?? pem;
   }
 
-  /** The key that is in use, if there is one; a look that changes nothing. */
-  async standingKey(ca: string): Promise<string | undefined> {
+  /** The account's key, if there is one; none is made. */
+  async knownKey(ca: string): Promise<string | undefined> {
     return await this.existingKey(ca);
+  }
+
+  /** The CAs of which anything is kept on this host, in alphabetical order. */
+  async known(): Promise<string[]> {
+    const entries = await readdir(this.#root, { withFileTypes: true }).catch(() => []);
+    return entries
+      .filter((entry) => entry.isDirectory())
+      .map(({ name }) => name)
+      .sort();
   }
 
   protected async existingKey(ca: string): Promise<string | undefined> {

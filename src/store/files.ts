@@ -1,5 +1,6 @@
 import { opendir, rename } from "node:fs/promises";
 import { join } from "node:path";
+import type { RenewalState } from "../core/certificate.ts";
 import {
   createAtomic,
   isCode,
@@ -37,6 +38,14 @@ export interface PendingOrder {
   ca: string;
 }
 
+/** `renewal.json`: written when the CA has suggested something else, which is not often. Milliseconds since the epoch. */
+export interface KeptPlan {
+  /** Of the leaf that it is about; that of another one means nothing. */
+  serial: string;
+  renewAt: number;
+  schedule: RenewalState;
+}
+
 export interface IssuedFiles {
   leafPem: string;
   /** The issuers' certificates, leaf's issuer first. */
@@ -64,9 +73,13 @@ export class CertificateFiles {
   }
 
   /** Paths as a deploy target or a person needs them. */
-  paths(id: string): SetPaths & { json: string } {
+  paths(id: string): SetPaths & { json: string; plan: string } {
     const folder = this.folder(id);
-    return { ...setPaths(folder, fileStem(id)), json: join(folder, "certificate.json") };
+    return {
+      ...setPaths(folder, fileStem(id)),
+      json: join(folder, "certificate.json"),
+      plan: join(folder, "renewal.json"),
+    };
   }
 
   /** A set that a crash left complete in `.next` is moved into place first: its key may stand there already. */
@@ -118,6 +131,16 @@ export class CertificateFiles {
   /** Records where a certificate stands that has no new leaf: a failure, say. */
   async saveState(id: string, file: CertificateFile): Promise<void> {
     await writeAtomic(this.paths(id).json, json(file), PUBLIC_FILE);
+  }
+
+  /** When the leaf that is there is to be renewed, as it was chosen. */
+  async savePlan(id: string, plan: KeptPlan): Promise<void> {
+    const { json: path, plan: planPath } = this.paths(id);
+    if (await exists(path)) await writeAtomic(planPath, json(plan), PUBLIC_FILE);
+  }
+
+  async plan(id: string): Promise<KeptPlan | undefined> {
+    return await readJson<KeptPlan>(this.paths(id).plan);
   }
 
   async pendingOrder(id: string): Promise<PendingOrder | undefined> {

@@ -43,6 +43,10 @@ export const keys = {
   notice: (box: string) => key("notice", box),
   /** String: the key authorization that answers one http-01 token. */
   challenge: (token: string) => key("challenge", token),
+  /** Sorted set: the TXT records set for dns-01 and not removed yet, by when they are to be. */
+  dnsRecords: key("dnsrecords"),
+  /** Hash: such a record → how often it could not be removed. */
+  dnsFailures: key("dnsrecords", "failures"),
   /** String: when a probe of the preflight last came back; expires. */
   probePassed: key("preflight", "passed"),
   /** Set: the ports that responders have to listen on. */
@@ -89,7 +93,11 @@ export const keys = {
   nodeReloads: key("nodes", "reloads"),
   /** Hash: "port/node" → the certificate that was looked at last. */
   watch: key("nodes", "watch"),
-  /** String: a person was told of that not long ago; expires. */
+  /** Hash: since when a CA wants certificates replaced at once, and whether a person was told. */
+  incident: (ca: string) => key("incident", ca),
+  /** Set: those certificates. */
+  incidentCertificates: (ca: string) => key("incident", ca, "certs"),
+  /** String: a person was told of that not long ago; expires. Of new terms of a CA: once. */
   told: (what: string) => key("told", what),
   /** String: there while what the files hold has been put into this Redis. */
   restored: key("restored"),

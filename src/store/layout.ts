@@ -7,6 +7,7 @@ import {
   certificateId,
   type IssuedLeaf,
   namesKey,
+  type RenewalState,
 } from "../core/certificate.ts";
 
 /** Where a leaf comes from: with the spec, all that its renewal needs. */
@@ -25,6 +26,7 @@ export interface CertificateFile extends CertificateState {
   acceptedAt: number;
   importId?: string;
   leaf?: IssuedLeaf;
+  schedule?: RenewalState;
   /** The serial of the leaf that was told to be in use, on every node. */
   served?: string;
   provenance?: Provenance;

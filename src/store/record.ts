@@ -5,6 +5,7 @@ import {
   type IssuedLeaf,
   type NodeState,
   namesKey,
+  type RenewalState,
   type Status,
 } from "../core/certificate.ts";
 import type { StoredError } from "../core/errors.ts";
@@ -13,6 +14,8 @@ import type { StoredError } from "../core/errors.ts";
 export interface Transition extends Partial<Omit<CertificateState, "status">> {
   status: Status;
   leaf?: IssuedLeaf;
+  /** Goes with the leaf: that of the one before is forgotten. */
+  schedule?: RenewalState;
   /** Stay as they are when left out. */
   account?: string;
   checkedAt?: number;
@@ -68,6 +71,7 @@ export const FIELDS = [
   "checkedAt",
   "nodes",
   "served",
+  "schedule",
 ] as const;
 
 /** Field, value, …; an empty value clears the field. What a transition does not name of the state is cleared. */
@@ -78,11 +82,18 @@ export function changedFields(change: Transition): (string | number)[] {
     ...["until", change.until ?? ""],
     ...["error", change.error === undefined ? "" : JSON.stringify(change.error)],
     ...(change.attempts === undefined ? [] : ["attempts", change.attempts]),
-    ...(change.leaf === undefined ? [] : ["leaf", JSON.stringify(change.leaf)]),
+    ...leafFields(change),
     ...(change.account === undefined ? [] : ["account", change.account]),
     ...(change.checkedAt === undefined ? [] : ["checkedAt", change.checkedAt]),
     ...(change.served === undefined ? [] : ["served", change.served]),
   ];
+}
+
+/** A leaf that is there already, and is only noted anew, keeps what the CA has suggested for it. */
+function leafFields({ leaf, schedule }: Pick<Transition, "leaf" | "schedule">): (string | number)[] {
+  if (leaf === undefined) return [];
+  const fields = ["leaf", JSON.stringify(leaf)];
+  return schedule === undefined ? fields : [...fields, "schedule", JSON.stringify(schedule)];
 }
 
 /** The record of a hash; undefined where there is none. */
@@ -104,6 +115,7 @@ export function toRecord(id: string, row: (string | null)[]): CertificateRecord 
     checkedAt,
     nodes,
     served,
+    schedule,
   ] = row;
   if (!spec || !status) return undefined;
   return {
@@ -124,6 +136,7 @@ export function toRecord(id: string, row: (string | null)[]): CertificateRecord 
     ...(checkedAt ? { checkedAt: Number(checkedAt) } : {}),
     ...(nodes ? { nodes: JSON.parse(nodes) as Record<string, NodeState> } : {}),
     ...(served ? { served } : {}),
+    ...(schedule ? { schedule: JSON.parse(schedule) as RenewalState } : {}),
   };
 }
 

@@ -114,10 +114,19 @@ end
 for i = 6, #ARGV - 1, 2 do
   if ARGV[i + 1] == '' then redis.call('HDEL', cert, ARGV[i]) else redis.call('HSET', cert, ARGV[i], ARGV[i + 1]) end
   if ARGV[i] == 'leaf' then
-    local leaf = cjson.decode(ARGV[i + 1])
-    redis.call('ZADD', KEYS[6], leaf.renewAt, id)
-    if cur[5] then redis.call('HDEL', KEYS[7], cjson.decode(cur[5]).serial) end
+    local leaf, before = cjson.decode(ARGV[i + 1]), cur[5] and cjson.decode(cur[5]).serial
+    if before == leaf.serial then redis.call('ZADD', KEYS[6], 'NX', leaf.renewAt, id)
+    else
+      -- What was suggested for the one before is not for this one.
+      redis.call('ZADD', KEYS[6], leaf.renewAt, id)
+      redis.call('HDEL', cert, 'schedule')
+      if before then redis.call('HDEL', KEYS[7], before) end
+    end
     redis.call('HSET', KEYS[7], leaf.serial, id)
+  end
+  if ARGV[i] == 'schedule' and ARGV[i + 1] ~= '' then
+    local pollAt = cjson.decode(ARGV[i + 1]).pollAt
+    if pollAt then redis.call('ZADD', KEYS[6], 'LT', pollAt, id) end
   end
 end
 redis.call('HSET', cert, 'status', status)
@@ -182,7 +191,7 @@ return redis.call('HINCRBY', KEYS[1], 'generation', 1)
 
 /**
  * Notes what one node serves under a certificate's names; where it was deployed for another port before, that port is
- * kept in mind, to be left. Without a state: that the node has let go of it under \`port\` ("" for all).
+ * kept in mind, to be left. Without a state: that the node has let go of it under `port` ("" for all).
  *
  * KEYS: certificate, events, the stream of all events. ARGV: id, node, state (JSON, or ""), event (JSON, or ""), port.
  */
@@ -217,6 +226,41 @@ if state then state.leaves = leaves[1] and leaves or nil end
 nodes[ARGV[2]] = state
 redis.call('HSET', KEYS[1], 'nodes', cjson.encode(nodes))
 addEvent(KEYS[2], KEYS[3], ARGV[1], ARGV[4])
+return 1
+`,
+);
+
+/**
+ * Takes what is due for a look at its renewal, the longest overdue first: whoever takes it looks at it alone until
+ * `until`, and then sets the next moment; where that process dies it is due again.
+ *
+ * KEYS: renewals. ARGV: now, most, until. Returns the ids.
+ */
+export const claimRenewalsScript = new Script(
+  "claim_renewals",
+  `
+local due = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', ARGV[1], 'LIMIT', 0, ARGV[2])
+for _, id in ipairs(due) do redis.call('ZADD', KEYS[1], ARGV[3], id) end
+return due
+`,
+);
+
+/**
+ * Notes when a leaf is to be renewed and looked at next, if it is still the newest one. KEYS: certificate, renewals,
+ * events, the stream of all events. ARGV: id, serial, renewAt (ms), schedule (JSON), when it is looked at next (ms), when it
+ * was revoked (ms, or ""), event (JSON, or "").
+ */
+export const noteRenewalScript = new Script(
+  "note_renewal",
+  `${ADD_EVENT}
+local text = redis.call('HGET', KEYS[1], 'leaf')
+local leaf = text and cjson.decode(text)
+if not leaf or leaf.serial ~= ARGV[2] then return 0 end
+leaf.renewAt = tonumber(ARGV[3])
+if ARGV[6] ~= '' then leaf.revokedAt = tonumber(ARGV[6]) end
+redis.call('HSET', KEYS[1], 'leaf', cjson.encode(leaf), 'schedule', ARGV[4])
+redis.call('ZADD', KEYS[2], ARGV[5], ARGV[1])
+addEvent(KEYS[3], KEYS[4], ARGV[1], ARGV[7])
 return 1
 `,
 );

@@ -24,8 +24,8 @@ export class SharedAccountFiles extends AccountFiles {
     return await super.key(ca, async () => stands);
   }
 
-  override async standingKey(ca: string): Promise<string | undefined> {
-    return (await this.#vault.get(keyName(ca))) ?? (await super.standingKey(ca));
+  override async knownKey(ca: string): Promise<string | undefined> {
+    return (await this.#vault.get(keyName(ca))) ?? (await super.knownKey(ca));
   }
 
   override async load(ca: string): Promise<AccountFile | undefined> {

@@ -55,6 +55,7 @@ describe("an account", () => {
       url: expect.stringContaining("/my-account/"),
       contact: ["mailto:ops@example.com"],
       registeredAt: "2026-08-28T14:00:00.000Z",
+      terms: { url: expect.stringMatching(/^data:text/), agreedAt: "2026-08-28T14:00:00.000Z" },
     });
     const path = files.keyPath("pebble");
     expect(statSync(path).mode & 0o777).toBe(0o600);
@@ -79,11 +80,16 @@ describe("an account", () => {
   it("is told of another mail address, and keeps its URL and key", async () => {
     const { pebble, files, open } = await house();
     await open({ email: "old@example.com" });
-    const [before, key] = [await files.load("pebble"), readFileSync(files.keyPath("pebble"), "utf8")];
+    // An earlier version did not note the terms: another contact is no reason to think that they were agreed to.
+    const { terms: _, ...before } = (await files.load("pebble")) ?? expect.fail();
+    await files.save("pebble", { ...before, registeredAt: "2025-01-01T00:00:00.000Z" });
+    const key = readFileSync(files.keyPath("pebble"), "utf8");
     await (await open({ email: "new@example.com" })).newOrder(["a.example"]);
-    expect(await files.load("pebble")).toMatchObject({
-      url: before?.url,
+    expect(await files.load("pebble")).toEqual({
+      directory: pebble.directoryUrl,
+      url: before.url,
       contact: ["mailto:new@example.com"],
+      registeredAt: "2025-01-01T00:00:00.000Z",
     });
     expect(readFileSync(files.keyPath("pebble"), "utf8")).toBe(key);
     await waitUntil(() => pebble.requests().account === 1);
@@ -145,7 +151,7 @@ describe("a CA that wants external account binding", () => {
     const { files, open } = await house({ eab });
     const session = await open({ eab: { kid: "key-1", hmacKey: MAC } });
     await session.newOrder(["a.example"]);
-    expect(await files.load("pebble")).toBeDefined();
+    expect(await files.load("pebble")).toMatchObject({ eabKid: "key-1" });
   });
 
   it("is told of in one sentence that names the settings where there is none", async () => {

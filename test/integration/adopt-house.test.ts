@@ -75,7 +75,7 @@ describe("an account of another client", () => {
     writeAcmeShAccount(dir, { directory: DIRECTORY, keyPem, url: ACCOUNT });
     const { accounts } = await run();
     expect(accounts).toMatchObject([{ ca: caName(), url: ACCOUNT, action: "adopt" }]);
-    expect(await house.accountFiles.standingKey(caName())).toBe(keyPem);
+    expect(await house.accountFiles.knownKey(caName())).toBe(keyPem);
     expect(await house.accountFiles.load(caName())).toMatchObject({
       url: ACCOUNT,
       directory: DIRECTORY,
@@ -97,7 +97,7 @@ describe("an account of another client", () => {
     const ours = await house.accountFiles.key(caName(), () => generateKey("ec256"));
     writeAcmeShAccount(dir, { directory: DIRECTORY, keyPem: await generateKey("ec256"), url: ACCOUNT });
     expect((await run()).accounts).toMatchObject([{ action: "kept" }]);
-    expect(await house.accountFiles.standingKey(caName())).toBe(ours);
+    expect(await house.accountFiles.knownKey(caName())).toBe(ours);
     expect(await house.accountFiles.load(caName())).toBeUndefined();
   });
 
@@ -203,7 +203,7 @@ describe("several hosts with a store in common", () => {
       expect(ours).toBeDefined();
       expect(await other.house.certificateFiles.bundle("a.example")).toEqual(ours);
       const { name } = other.house.config.cas[0];
-      expect(await other.house.accountFiles.standingKey(name)).toBe(keyPem);
+      expect(await other.house.accountFiles.knownKey(name)).toBe(keyPem);
       expect((await other.house.accountFiles.load(name))?.url).toBe(ACCOUNT);
     } finally {
       await other.close();

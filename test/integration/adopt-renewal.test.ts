@@ -16,6 +16,7 @@ import { openTestHouse, type TestHouse } from "../support/house.ts";
 import { makeLimits } from "../support/limits.ts";
 import { type Pebble, startPebble } from "../support/pebble.ts";
 import { type RedisServer, startRedis } from "../support/redis.ts";
+import { replacements } from "../support/renewing.ts";
 import { makeSpec } from "../support/specs.ts";
 import { freePort, tempDir, waitUntil } from "../support/temp.ts";
 
@@ -142,7 +143,9 @@ describe("certbot", () => {
       ["rsa2048", 2],
     ]);
     for (const record of before) expectExempt(record);
+    const replaced = replacements(pebble);
     await renew(["respond", "issue"], "one.example.com", "two.example.com");
+    expect(replacements(pebble) - replaced).toBe(2);
     for (const { id, leaf } of before) {
       const after = await recordOf(id);
       expect(after.leaf?.serial).not.toBe(leaf?.serial);
@@ -168,7 +171,7 @@ describe("acme.sh", () => {
     await house.enqueuer.enqueue([makeSpec([name, `www.${name}`], { acmePort })]);
     await untilIssued(1, ["respond", "issue"], name);
     const account = await house.accountFiles.load(house.config.cas[0].name);
-    const keyPem = await house.accountFiles.standingKey(house.config.cas[0].name);
+    const keyPem = await house.accountFiles.knownKey(house.config.cas[0].name);
     const set = await house.certificateFiles.bundle(name);
     if (!account || !keyPem || !set) throw new Error("nothing was issued");
     writeAcmeSh(dir, { ...set, directory: pebble.directoryUrl });
@@ -184,7 +187,9 @@ describe("acme.sh", () => {
     expect(await adopt()).toMatchObject({ counts: { adopt: 1 }, accounts: [{ action: "adopt", url }] });
     const before = await recordOf("sh.example.com");
     expectExempt(before);
+    const replaced = replacements(pebble);
     await renew(["respond", "issue"], "sh.example.com");
+    expect(replacements(pebble) - replaced).toBe(1);
     expect((await recordOf("sh.example.com")).leaf?.serial).not.toBe(before.leaf?.serial);
     expect((await house.accountFiles.load(house.config.cas[0].name))?.url).toBe(url);
     // No account was registered, and no name had to be validated again.

@@ -3,9 +3,10 @@ import { createPrivateKey, X509Certificate } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import type { AcmeSession } from "../../src/acme/session.ts";
 import type { CertificateRecord } from "../../src/core/certificate.ts";
+import { asAppError } from "../../src/core/errors.ts";
 import { restoreFromFiles } from "../../src/intake/restore.ts";
 import { orderHandler } from "../../src/issuance/order.ts";
 import type { OrderJob } from "../../src/queue/names.ts";
@@ -54,7 +55,7 @@ afterEach(async () => {
 });
 
 /** `around` may stand between this worker and the CA. */
-function worker(around: (session: AcmeSession) => Partial<AcmeSession> = () => ({})) {
+function worker(around: (session: AcmeSession) => Partial<AcmeSession> = () => ({}), suggests = false) {
   const session = async (): Promise<AcmeSession> => {
     const real = await opened.account.session();
     return {
@@ -70,7 +71,16 @@ function worker(around: (session: AcmeSession) => Partial<AcmeSession> = () => (
     };
   };
   const { name, directory, ledger, breaker } = opened.account;
-  const account = { name, directory, ledger, breaker, session, renewSession: async () => false };
+  const account = {
+    name,
+    directory,
+    ledger,
+    breaker,
+    session,
+    renewSession: async () => false,
+    suggestsRenewals: async () => suggests,
+    profileFor: async () => undefined,
+  };
   const handle = orderHandler(opened.deps({ account }));
   const turn = (job: OrderJob, signal = new AbortController().signal) =>
     handle(job, { signal, priority: 50, save: async () => undefined });
@@ -256,3 +266,75 @@ it.each(["paused", "removed"] as const)(
     expect((await house.certificates.get(NAME))?.status).toBe(status);
   },
 );
+
+describe("what an order replaces", () => {
+  /** The next generation, as a renewal that is due is asked for. */
+  async function renew(generation: number, around?: Parameters<typeof worker>[0]): Promise<void> {
+    await house.certificates.accept([makeSpec(NAME, { acmePort })], { now: Date.now(), force: true });
+    await worker(around, true).run(generation);
+  }
+
+  const serial = async (): Promise<string | undefined> => (await house.certificates.get(NAME))?.leaf?.serial;
+
+  it("is told to a CA that suggests renewals, and to no other", async () => {
+    const told: (string | undefined)[] = [];
+    const listen = (real: AcmeSession): Partial<AcmeSession> => ({
+      newOrder: (names, options) => {
+        told.push(options?.replaces);
+        return real.newOrder(names, options);
+      },
+    });
+    await worker(listen, true).run();
+    const certId = (await house.certificates.get(NAME))?.leaf?.certId;
+    await renew(2, listen);
+    await house.certificates.accept([makeSpec(NAME, { acmePort })], { now: Date.now(), force: true });
+    await worker(listen, false).run(3);
+    expect(told).toEqual([undefined, certId, undefined]);
+    expect(certId).toMatch(/^[\w-]+\.[\w-]+$/);
+    expect((await house.certificates.get(NAME))?.status).toBe("issued");
+  });
+
+  it("is ordered once more after a kill before the order was on record, and one certificate comes of it", async () => {
+    await worker(undefined, true).run();
+    const first = await serial();
+    // The CA has the order, and the process dies before it knows its URL: nothing more is heard of it.
+    await new Promise<void>((reached) => {
+      void renew(2, (real) => ({
+        newOrder: async (...args) => {
+          await real.newOrder(...args);
+          reached();
+          return await new Promise<never>(() => undefined);
+        },
+      }));
+    });
+    expect((await house.certificates.get(NAME))?.orderUrl).toBeUndefined();
+    await worker(undefined, true).run(2);
+    const record = await house.certificates.get(NAME);
+    expect(record).toMatchObject({ status: "issued", leaf: { renews: first } });
+    expect(record?.leaf?.serial).not.toBe(first);
+    expectPair();
+  });
+
+  it("may have been replaced already, as a lost order has, or one that a restored backup does not know: it is not said then", async () => {
+    await worker(undefined, true).run();
+    const before = await house.certificates.get(NAME);
+    await renew(2);
+    if (!before?.leaf) throw new Error("it is gone");
+    await house.certificates.transition(NAME, 2, { status: "issued", leaf: before.leaf }, Date.now());
+    const asked: string[] = [];
+    await renew(3, (real) => ({
+      newOrder: async (names, options) => {
+        asked.push(options?.replaces === undefined ? "plain" : "replaces");
+        try {
+          return await real.newOrder(names, options);
+        } catch (error) {
+          asked.push(asAppError(error).code);
+          throw error;
+        }
+      },
+    }));
+    expect(asked).toEqual(["replaces", "already_replaced", "plain"]);
+    expect(await house.certificates.get(NAME)).toMatchObject({ status: "issued", generation: 3 });
+    expectPair();
+  });
+});

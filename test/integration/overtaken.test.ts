@@ -295,6 +295,8 @@ it("a CA that counts names otherwise than we do is asked again when it has said,
     breaker,
     session: async () => session,
     renewSession: async () => false,
+    suggestsRenewals: async () => false,
+    profileFor: async () => undefined,
   };
   const responders = { ready: async () => undefined, begunSince: async () => false };
   await house.producer.queue(queueNames.order(ca)).obliterate({ force: true });

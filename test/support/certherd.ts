@@ -1,5 +1,5 @@
 import { spawn } from "node:child_process";
-import { chmodSync, readFileSync, writeFileSync } from "node:fs";
+import { chmodSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Redis } from "ioredis";
 import { cleanEnvironment, PROJECT, type Stage } from "../../scripts/stage.ts";
@@ -19,7 +19,9 @@ export interface ListedCertificate {
   detail?: string;
   until?: string;
   serial?: string;
+  notBefore?: string;
   notAfter?: string;
+  renewAt?: string;
   error?: { code: string; type: string; detail: string };
 }
 
@@ -82,6 +84,12 @@ export class Installation {
 
   log(): string {
     return readFileSync(join(this.home, "certherd.log"), "utf8");
+  }
+
+  /** Loses all that the private Redis holds, whether it runs or not. */
+  async lose(): Promise<void> {
+    await this.close();
+    rmSync(join(this.home, "redis"), { recursive: true, force: true });
   }
 
   /** Stops the private Redis, which a killed process leaves running. */

@@ -24,6 +24,10 @@ export interface PebbleOptions {
   retryAfter?: { authz: number; order: number };
   /** Seconds a certificate is valid; 90 days unless given. */
   validityPeriod?: number;
+  /** host:port of the name server that it asks, in place of its own one. */
+  dnsServer?: string;
+  /** What is offered (2.10), by name; one profile "default" unless given. */
+  profiles?: Readonly<Record<string, { description: string; validityPeriod: number }>>;
   /** Further arguments, such as -strict. */
   args?: readonly string[];
 }
@@ -70,7 +74,7 @@ export async function startPebble(options: PebbleOptions): Promise<Pebble> {
   let counts: RequestCounts = {};
   const server = startProcess(
     program,
-    ["-config", config, "-dnsserver", dns.address, ...(options.args ?? [])],
+    ["-config", config, "-dnsserver", options.dnsServer ?? dns.address, ...(options.args ?? [])],
     { cwd: dir, env: environment(options.env), onLine: (line) => countLine(counts, line) },
   );
   const stop = async () => {
@@ -134,7 +138,7 @@ async function settings(options: PebbleOptions, cert: ServerCert, address: strin
     domainBlocklist: options.blocklist ?? [],
     retryAfter: options.retryAfter ?? { authz: 1, order: 1 },
     // Of several profiles Pebble picks one at random when the order names none.
-    profiles: { default: { description: "The only profile", validityPeriod } },
+    profiles: options.profiles ?? { default: { description: "The only profile", validityPeriod } },
     // What 2.4 reads in place of the profiles.
     certificateValidityPeriod: validityPeriod,
     // Signing with RSA, the default, costs far more CPU. 2.4 ignores this.

@@ -1,5 +1,6 @@
 import type { Command } from "commander";
-import { type Config, loadConfig } from "../../config/load.ts";
+import { needsEab } from "../../acme/cas.ts";
+import { type CaConfig, type Config, loadConfig } from "../../config/load.ts";
 import { allPlaces, type NodeConfig } from "../../config/terminations.ts";
 import { humanDuration } from "../../core/duration.ts";
 import { hostOf, placesServed } from "../../deploy/places.ts";
@@ -37,9 +38,9 @@ function describe(config: Config): [string, string][] {
     ["node", config.node],
     ["redis", config.redisUrl === undefined ? "private, under home" : withoutPassword(config.redisUrl)],
     ["store key", config.storeKey === undefined ? "not set: certificates stay on this host" : "set"],
-    ...config.cas.map(({ name, directory, email, eab }, index): [string, string] => [
+    ...config.cas.map(({ name, directory, email, eab, profile }, index): [string, string] => [
       index === 0 ? `ca ${name} (default)` : `ca ${name}`,
-      `${directory}${email ? `, contact ${email}` : ""}${eab ? ", with external account binding" : ""}`,
+      `${directory}${email ? `, contact ${email}` : ""}${bindingWords(directory, eab)}${profile ? `, profile ${profile}` : ""}`,
     ]),
     ...config.cas.map(({ name, limits }): [string, string] => [`limits of ${name}`, limitWords(limits)]),
     [
@@ -84,6 +85,11 @@ function describe(config: Config): [string, string][] {
     ],
     ["orders are made", config.activeAddress ? `only where ${config.activeAddress} is local` : "here"],
   ];
+}
+
+function bindingWords(directory: string, eab: CaConfig["eab"]): string {
+  if (eab) return `, with external account binding (key id ${eab.kid})`;
+  return needsEab(directory) ? ", WITHOUT the external account binding that a new account there needs" : "";
 }
 
 function nodeWords(place: NodeConfig, mine: boolean): string {

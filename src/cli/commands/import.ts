@@ -184,7 +184,11 @@ async function report(
   );
 }
 
-function waitOptions({ waitMax, json }: ImportOptions): { max?: number; quiet?: boolean } {
+/** Throws for a time that is none. */
+export function waitOptions({ waitMax, json }: Pick<ImportOptions, "waitMax" | "json">): {
+  max?: number;
+  quiet?: boolean;
+} {
   if (waitMax === undefined) return { quiet: json === true };
   const max = parseDuration(waitMax);
   if (max === undefined)

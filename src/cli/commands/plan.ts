@@ -1,4 +1,5 @@
 import type { Command } from "commander";
+import { mostNames } from "../../acme/profiles.ts";
 import { rfc3339 } from "../../core/clock.ts";
 import { planOrders } from "../../limits/planner/planner.ts";
 import { Forecast } from "../../runtime/forecast.ts";
@@ -48,11 +49,13 @@ async function runPlan(house: House, io: Io, file: string, options: PlanOptions)
   const now = house.clock.now();
   // What is asked for anew takes the place of what is queued.
   const queued = (await queuedOrders(house)).filter(({ name }) => !asked.has(name));
+  const most = mostNames(cas[0].directory, cas[0].profile ?? "");
   const plan = planOrders({
     now,
     accounts: await planAccounts(house),
     orders: [...queued, ...wanted],
     settle: SETTLES,
+    ...(most === undefined ? {} : { maxNames: most }),
     ...(spillAfter === undefined || cas.length < 2 ? {} : { spillAfter }),
   });
   const { rows: read, accepted, unchanged, rejectedRows } = counts;

@@ -163,36 +163,39 @@ describe("the record of what is taken over", () => {
 });
 
 describe("what will be different at the renewal", () => {
-  const examined = { names: ["a.example"], keyType: "ec256" } as const;
-  const codes = (found: Parameters<typeof warningsFor>[1], more: object = {}) =>
-    warningsFor(
-      { ...examined, names: [...examined.names], ...more },
-      found,
-      caOf(found.directory, CAS),
-      "first",
-    ).map(({ code }) => code);
+  const by = { ca: "first", dnsProviders: [{ zones: ["a.example"] }] };
+  const warnings = (found: Parameters<typeof warningsFor>[1], more: object = {}) => {
+    const examined = { names: ["a.example"], keyType: "ec256" as const, ...more };
+    return warningsFor(examined, found, caOf(found.directory, CAS), by);
+  };
+  const codes = (...args: Parameters<typeof warnings>) => warnings(...args).map(({ code }) => code);
 
   it("is nothing where all is configured", () => {
     const directory = "https://second.example/dir";
     expect(codes({ challenge: "http-01", validatedBy: "webroot", directory })).toEqual([]);
+    expect(codes({ challenge: "dns-01", validatedBy: "dns_cf", directory })).toEqual([]);
   });
 
   it("is the CA, with how to stay there", () => {
     const directory = "https://acme-v02.api.letsencrypt.org/directory";
-    const [warning] = warningsFor(
-      { names: ["a.example"], keyType: "ec256" },
-      { challenge: "http-01", directory },
-      caOf(directory, CAS),
-      "first",
-    );
+    const [warning] = warnings({ challenge: "http-01", directory });
     expect(warning?.code).toBe("ca_not_configured");
     expect(warning?.sentence).toContain(`{ name: letsencrypt, directory: "${directory}" }`);
     expect(codes({ challenge: "http-01" })).toEqual(["ca_not_told"]);
   });
 
-  it("is the hook of dns-01, tls-alpn-01, or the type of key", () => {
+  it("is the hook of dns-01 where one of its zones has no provider", () => {
+    const found = {
+      challenge: "dns-01",
+      validatedBy: "dns_cf",
+      directory: "https://first.example/dir",
+    } as const;
+    expect(codes(found, { names: ["*.a.example", "b.example"] })).toEqual(["dns_provider_needed"]);
+    expect(warnings(found, { names: ["b.example"] })[0]?.sentence).toContain("dns_cf");
+  });
+
+  it("is tls-alpn-01, or the type of key", () => {
     const directory = "https://first.example/dir";
-    expect(codes({ challenge: "dns-01", validatedBy: "dns_cf", directory })).toEqual(["dns_provider_needed"]);
     expect(codes({ challenge: "http-01", validatedBy: "alpn", directory })).toEqual(["other_validation"]);
     expect(codes({ challenge: "http-01", directory }, { oddKey: "EC on secp521r1" })).toEqual([
       "key_type_changes",

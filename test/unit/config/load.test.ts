@@ -105,7 +105,7 @@ describe("the environment", () => {
     ["CERTHERD_API_TOKEN", "t0ken", (config: Config) => config.apiToken],
     ["CERTHERD_EAB_HMAC", "c2VjcmV0", (config: Config) => config.cas[0].eab?.hmacKey],
   ] as const)("takes %s from the file that %s_FILE names, too", (name, value, read) => {
-    const kid = { CERTHERD_EAB_KID: name === "CERTHERD_EAB_HMAC" ? "kid-1" : "" };
+    const kid = { CERTHERD_CA: "zerossl", CERTHERD_EAB_KID: name === "CERTHERD_EAB_HMAC" ? "kid-1" : "" };
     expect(read(loadConfig({ ...kid, [`${name}_FILE`]: file(`${value}\n`) }))).toBe(value);
     refused(
       { ...kid, [name]: value, [`${name}_FILE`]: file(value) },

@@ -253,8 +253,13 @@ describe("a wildcard", () => {
   const DOMAIN = "a.example *.a.example";
   it("goes with dns-01", () => expect(specOf({ DOMAIN, Challenge: "dns-01" }).challenge).toBe("dns-01"));
 
-  it.each(["", "http-01"])("does not go with the Challenge %j", (Challenge) => {
-    expect(faultsOf({ DOMAIN, Challenge })).toMatchObject(
+  it("is dns-01 where that is not said, and can be answered", () => {
+    expect(specOf({ DOMAIN }).challenge).toBe("dns-01");
+    expect(specOf({ DOMAIN: "a.example" }).challenge).toBe("http-01");
+  });
+
+  it("does not go with the Challenge http-01", () => {
+    expect(faultsOf({ DOMAIN, Challenge: "http-01" })).toMatchObject(
       [{ column: "DOMAIN", value: "*.a.example", reason: /needs/ }].map((fault) => ({
         ...fault,
         reason: expect.stringMatching(fault.reason),

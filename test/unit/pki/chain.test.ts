@@ -1,9 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { checkChain, renewAt } from "../../../src/pki/chain.ts";
+import { checkChain } from "../../../src/pki/chain.ts";
 import { generateKey } from "../../../src/pki/keys.ts";
 import { makeTestCa, type TestCa } from "../../support/chains.ts";
 
-const DAY = 86_400_000;
 const NAMES = ["a.example", "*.b.example"];
 
 let ca: TestCa;
@@ -44,12 +43,12 @@ describe("a chain that is what was asked for", () => {
     },
   );
 
-  it("tells its validity, its issuer's common name and when to renew it", () => {
+  it("tells its validity, its issuer's common name and how the CA knows it", () => {
     const { leaf: facts } = check(leaf + ca.intermediatePem);
     const dates = ca.openssl(["x509", "-noout", "-startdate", "-enddate"], leaf);
     const [start, end] = [...dates.matchAll(/=(.+)/g)].map(([, date]) => Date.parse(date ?? ""));
     expect(facts).toMatchObject({ notBefore: start, notAfter: end, issuer: "Test E7" });
-    expect(facts.renewAt).toBe(facts.notAfter - 30 * DAY);
+    expect(facts.certId).toMatch(/^[\w-]{27}\.[\w-]+$/);
   });
 
   it("may name its names in any order and case", () => {
@@ -136,17 +135,5 @@ describe("a chain is refused, and ordered anew later, when it", () => {
 
   it("is cut off in the middle", () => {
     refused(leaf + ca.intermediatePem.slice(0, 200), /without its issuer/);
-  });
-});
-
-describe("renewAt", () => {
-  it.each([
-    [90 * DAY, 60 * DAY],
-    [45 * DAY, 30 * DAY],
-    [10 * DAY, (20 / 3) * DAY],
-    [10 * DAY - 2, 5 * DAY - 1],
-    [160 * 3_600_000, 80 * 3_600_000],
-  ])("of a lifetime of %d ms is %d ms after its start", (lifetime, after) => {
-    expect(renewAt(1_000, 1_000 + lifetime)).toBe(1_000 + Math.round(after));
   });
 });

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { Cache } from "../../../src/preflight/flow.ts";
+import { Cache } from "../../../src/core/flow.ts";
 
 function build(most = 10) {
   const time = { now: 0 };

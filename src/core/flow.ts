@@ -1,4 +1,4 @@
-import type { Clock } from "../core/clock.ts";
+import type { Clock } from "./clock.ts";
 
 /** Lets a number of pieces of work run at once; the others wait in order. */
 export class Gate {
