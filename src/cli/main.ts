@@ -8,6 +8,7 @@ import { limitsCommand } from "./commands/limits.ts";
 import { listCommand } from "./commands/list.ts";
 import { pauseCommand, resumeCommand } from "./commands/pause.ts";
 import { planCommand } from "./commands/plan.ts";
+import { reconcileCommand } from "./commands/reconcile.ts";
 import { removeCommand } from "./commands/remove.ts";
 import { retryCommand } from "./commands/retry.ts";
 import { showCommand } from "./commands/show.ts";
@@ -68,6 +69,7 @@ Exit codes: 0 all well, 1 some certificates or rows failed, 2 usage or configura
     pauseCommand,
     resumeCommand,
     removeCommand,
+    reconcileCommand,
     doctorCommand,
     configCommand,
   ])
