@@ -45,8 +45,9 @@ function bare(serial: string): string {
 }
 
 /**
- * Whether a private key is that of the leaf. To parse both costs more than all else that is looked at; an EC key in
- * PKCS #8 ends with its public point, as it stands in the leaf.
+ * Whether a private key is that of the leaf. To parse both costs more than all else that is looked at; so it is looked
+ * whether the leaf has the public part that stands in the key's file: an EC key ends with its point, and an RSA key
+ * begins with its modulus. Only where that is not found they are parsed.
  */
 export function isKeyOf(leaf: Buffer, keyPem: string): boolean {
   const key = derOf(keyPem);
@@ -54,9 +55,26 @@ export function isKeyOf(leaf: Buffer, keyPem: string): boolean {
   for (const length of POINTS)
     if (key.length > length + 40 && key.at(-length) === 4 && leaf.includes(key.subarray(-length)))
       return true;
+  const modulus = modulusOf(key);
+  if (modulus !== undefined && leaf.includes(modulus)) return true;
   try {
     return new X509Certificate(leaf).checkPrivateKey(createPrivateKey(keyPem));
   } catch {
     return false;
   }
+}
+
+/** Of an RSA key in PKCS #8 (RFC 5958) or PKCS #1 (RFC 8017 §A.1.2). */
+function modulusOf(der: Buffer): Buffer | undefined {
+  const outer = element(der, 0);
+  const version = outer && element(der, outer.from);
+  const second = version && element(der, version.to);
+  if (second?.tag === 0x02) return long(der.subarray(second.from, second.to));
+  const octets = second && element(der, second.to);
+  return octets?.tag === 0x04 ? modulusOf(der.subarray(octets.from, octets.to)) : undefined;
+}
+
+/** A short one would be found anywhere. */
+function long(bytes: Buffer): Buffer | undefined {
+  return bytes.length >= 128 ? bytes : undefined;
 }

@@ -28,8 +28,8 @@ export interface Intake {
 
 /** What deploying does for us. */
 export interface Deployment {
-  /** Whether it is behind on a node, and nothing but its roll-out is to be done. */
-  isBehind(record: CertificateRecord): boolean;
+  /** What is to be done next: to bring it to that node, or (no node) to say that it is on all. Undefined for nothing. */
+  next(record: CertificateRecord): { node?: string } | undefined;
   advance(records: readonly CertificateRecord[]): Promise<void>;
   takeAway(record: CertificateRecord): Promise<void>;
   /** Nodes in the record that are configured no more. */

@@ -5,8 +5,10 @@ import {
   isIssued,
   type Status,
 } from "../core/certificate.ts";
-import { keys } from "../store/keys.ts";
+import { jobIds, queueNames } from "../queue/names.ts";
+import { keys, PREFIX } from "../store/keys.ts";
 import { fileStem } from "../store/layout.ts";
+import { execAll } from "../store/script.ts";
 import { examine } from "./folder.ts";
 import type { Known, ReconcileDeps } from "./ports.ts";
 import type { Lines } from "./queues.ts";
@@ -98,20 +100,32 @@ export class Records {
 
   /** Those on their way through an order that nobody would go on with. */
   async #giveJobs(records: readonly CertificateRecord[]): Promise<void> {
-    const { report, accounts, producer, intake } = this.#deps;
-    const moving = records.filter(
-      (record) => IN_ORDER.has(record.status) && !isIssued(record) && !this.#known.restored.has(record.id),
-    );
-    const here = moving.filter((record) => accounts.includes(accountOf(record, accounts[0])));
+    const { report, accounts, intake } = this.#deps;
+    const moving = records.filter((record) => isMoving(record) && !this.#known.restored.has(record.id));
+    const account = (record: CertificateRecord): string => accountOf(record, accounts[0]);
     for (const record of moving)
-      if (!here.includes(record))
-        report.add("account_gone", firstNameOf(record.id), accountOf(record, accounts[0]));
-    const jobs = here.map((record) => ({ ...record, account: accountOf(record, accounts[0]) }));
-    const without = new Set((await producer.withoutJob(jobs)).map(({ id }) => id));
-    // In a dry run a leaked key is still there, and looks like a job.
-    const lacking = here.filter(({ id, generation }) => without.has(id) || this.#isLeaked(id, generation));
+      if (!accounts.includes(account(record)))
+        report.add("account_gone", firstNameOf(record.id), account(record));
+    const lacking = await this.#lacking(moving.filter((record) => accounts.includes(account(record))));
     for (const { id } of lacking) report.add("job_missing", firstNameOf(id));
     if (!report.dryRun && lacking.length > 0) await intake.addMissingJobs(lacking);
+  }
+
+  async #lacking(records: readonly CertificateRecord[]): Promise<CertificateRecord[]> {
+    const without = await this.#withoutJob(records);
+    if (without.length === 0) return [];
+    // An order may have come to its end between the look at the record and the one at its job.
+    const again = await this.#deps.certificates.getMany(without.map(({ id }) => id));
+    const still = again.filter((record, index) => record && isSame(record, without[index]));
+    return await this.#withoutJob(still.filter((record) => record !== undefined));
+  }
+
+  /** In a dry run a leaked key is still there, and looks like a job. */
+  async #withoutJob(records: readonly CertificateRecord[]): Promise<CertificateRecord[]> {
+    const { producer, accounts } = this.#deps;
+    const jobs = records.map((record) => ({ ...record, account: accountOf(record, accounts[0]) }));
+    const without = new Set((await producer.withoutJob(jobs)).map(({ id }) => id));
+    return records.filter(({ id, generation }) => without.has(id) || this.#isLeaked(id, generation));
   }
 
   #isLeaked(id: string, generation: number): boolean {
@@ -123,12 +137,20 @@ export class Records {
   }
 
   async #deploy(records: readonly CertificateRecord[]): Promise<void> {
-    const { report, deployment } = this.#deps;
-    const behind = records.filter(
-      (record) => !this.#lines.deploying.has(record.id) && deployment.isBehind(record),
-    );
-    for (const { id } of behind) report.add("deployment_missing", firstNameOf(id));
-    if (!report.dryRun && behind.length > 0) await deployment.advance(behind);
+    const { report, deployment, redis } = this.#deps;
+    const behind = records.flatMap((record) => {
+      if (this.#lines.deploying.has(record.id)) return [];
+      const next = deployment.next(record);
+      return next ? [{ record, job: jobKey(record, next.node) }] : [];
+    });
+    if (behind.length === 0) return;
+    // Begun since the queues were read. One that was leaked is gone, or would be.
+    const pipeline = redis.pipeline();
+    for (const { job } of behind) pipeline.exists(job.key);
+    const found = await execAll(pipeline);
+    const lacking = behind.filter(({ job }, index) => found[index] === 0 || this.#lines.leaked.has(job.id));
+    for (const { record } of lacking) report.add("deployment_missing", firstNameOf(record.id));
+    if (!report.dryRun) await deployment.advance(lacking.map(({ record }) => record));
   }
 
   async #takeAway(records: readonly CertificateRecord[]): Promise<void> {
@@ -139,6 +161,20 @@ export class Records {
       if (!report.dryRun) await deployment.takeAway(record);
     }
   }
+}
+
+function isMoving(record: CertificateRecord): boolean {
+  return IN_ORDER.has(record.status) && !isIssued(record);
+}
+
+function isSame(record: CertificateRecord, before: CertificateRecord | undefined): boolean {
+  return isMoving(record) && record.generation === before?.generation;
+}
+
+/** Where BullMQ keeps the job that brings a certificate to a node. */
+function jobKey({ id, leaf, spec }: CertificateRecord, node = ""): { id: string; key: string } {
+  const jobId = jobIds.deploy(id, leaf?.serial ?? "", spec.vipPort);
+  return { id: jobId, key: `${PREFIX}:${queueNames.deploy(node)}:${jobId}` };
 }
 
 function hasSet(root: string, id: string, now: number): boolean {

@@ -73,7 +73,7 @@ function intakeOf({ restoreDeps, removals, notifier }: House): Intake {
 function deploymentOf(house: House): Deployment {
   const { terminations } = house.config;
   return {
-    isBehind: (record) => isBehind(house, record),
+    next: (record) => nextOf(house, record),
     advance: (records) => house.rollouts.advance(records),
     takeAway: (record) => beginRemoval(house.deployDeps, record),
     goneFrom: ({ nodes }) =>
@@ -84,13 +84,12 @@ function deploymentOf(house: House): Deployment {
   };
 }
 
-/** Something is to be done about its deployment: bring it to a node, or say that it is on all of them. */
-function isBehind({ config }: House, record: CertificateRecord): boolean {
+function nextOf({ config }: House, record: CertificateRecord): { node?: string } | undefined {
   const { leaf, status, spec } = record;
-  if (leaf === undefined || status === "paused" || status === "removed") return false;
-  const nodes = config.terminations.get(spec.vipPort) ?? [];
-  const { kind } = nextStep(nodes, record, () => undefined);
-  return kind === "go" || (kind === "served" && status === "deploying");
+  if (leaf === undefined || status === "paused" || status === "removed") return undefined;
+  const step = nextStep(config.terminations.get(spec.vipPort) ?? [], record, () => undefined);
+  if (step.kind === "go") return { node: step.node };
+  return step.kind === "served" && status === "deploying" ? {} : undefined;
 }
 
 function* present(house: House): Generator<{ place: string; stems: AsyncIterable<string> }> {
