@@ -1,4 +1,4 @@
-import type { Dirent } from "node:fs";
+import { type Dirent, existsSync } from "node:fs";
 import { chmod, opendir } from "node:fs/promises";
 import { join } from "node:path";
 import { type CertificateRecord, firstNameOf } from "../core/certificate.ts";
@@ -9,11 +9,14 @@ import { placeStaged } from "../store/placing.ts";
 import { examine, ownerOf, type Seen } from "./folder.ts";
 import { mendDescription, mendSet, removeLeftover } from "./mend.ts";
 import type { Known, ReconcileDeps } from "./ports.ts";
+import type { Lines } from "./queues.ts";
 
 /** Folders looked at between two round trips. */
 const CHUNK = 500;
 /** Read from the store at once, where several hosts have one. */
 const AT_ONCE = 32;
+/** Milliseconds in which whoever writes a new set has moved it into place, and told the index. */
+const UNDER_WAY = 60_000;
 
 interface Told {
   id: string;
@@ -23,11 +26,12 @@ interface Told {
 
 /**
  * Every folder of `certificates/`: what is wrong with it is mended or told, and what it tells is put into the index
- * where that lacks it. `each` is handed what a dry run would have put back.
+ * where that lacks it; what is being ordered is left to whoever does so. `each` is handed what a dry run would have put back.
  */
 export async function reconcileFiles(
   deps: ReconcileDeps,
   known: Known,
+  { ordering }: Pick<Lines, "ordering">,
   each: (records: readonly CertificateRecord[]) => Promise<void>,
 ): Promise<void> {
   const removed = await deps.removals.load();
@@ -45,7 +49,8 @@ export async function reconcileFiles(
     await fromStore(deps, told);
     for (const seen of untold) await mendDescription(deps, known, seen);
     for (const { id, seen } of told) await mendSet(deps, known, id, seen);
-    await toIndex(deps, known, removed, told, each);
+    const settled = told.filter(({ id, seen }) => !isUnderWay(seen) && !ordering.has(id));
+    await toIndex(deps, known, removed, told, new Set(settled.map(({ id }) => id)), each);
     deps.report.looked("folders", entries.length);
   }
 }
@@ -73,7 +78,7 @@ async function lookAt(deps: ReconcileDeps, entry: Dirent): Promise<Seen | undefi
       await new Promise((resolve) => setTimeout(resolve, 20));
       seen = examine(files.root, entry.name, clock.now());
     }
-    if (seen.staged) {
+    if (seen.staged && !isUnderWay(seen)) {
       report.add("unfinished_set", path);
       if (!report.dryRun) {
         await placeStaged(path, entry.name);
@@ -118,6 +123,7 @@ async function toIndex(
   known: Known,
   removed: ReadonlyMap<string, number>,
   told: readonly Told[],
+  settled: ReadonlySet<string>,
   each: (records: readonly CertificateRecord[]) => Promise<void>,
 ): Promise<void> {
   const { report, intake, ledgers } = deps;
@@ -130,19 +136,30 @@ async function toIndex(
     records.push(record);
   }
   const present = await readAll(deps, records);
-  const missing = records.filter((_, index) => present[index] === undefined);
+  // A removal takes the folder away first, and then the record.
+  const missing = records.filter(
+    ({ id }, index) => present[index] === undefined && existsSync(deps.files.folder(id)),
+  );
   for (const { id } of missing) {
     report.add(known.damaged.has(id) ? "record_damaged" : "restored", firstNameOf(id));
     known.restored.add(id);
   }
+  const newer: CertificateRecord[] = [];
   for (const [index, record] of records.entries()) {
     const before = present[index];
-    if (before && intake.isNewer(record, before)) report.add("newer_on_disk", firstNameOf(record.id));
-    else if (before) await tellOlder(deps, record, before);
+    if (before === undefined) continue;
+    if (!intake.isNewer(record, before)) await tellOlder(deps, record, before);
+    // Whoever has written it tells the index, and whoever waits for it.
+    else if (settled.has(record.id)) newer.push(record);
   }
+  for (const { id } of newer) report.add("newer_on_disk", firstNameOf(id));
   if (report.dryRun) return await each(missing);
   await intake.restoreMissing(missing);
-  await intake.restoreNewer(records, present);
+  await intake.restoreNewer(newer, await readAll(deps, newer));
+}
+
+function isUnderWay({ age }: Seen): boolean {
+  return age < UNDER_WAY;
 }
 
 /** The index as far as it can be read: a damaged record counts as none. */

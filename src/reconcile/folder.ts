@@ -20,6 +20,8 @@ export interface Seen {
   names: ReadonlySet<string>;
   /** `certificate.json`; that of `.next` where a whole set waits there to be moved. */
   file: CertificateFile | "missing" | "damaged";
+  /** Milliseconds since that was written. */
+  age: number;
   /** A whole set waits in `.next`. */
   staged: boolean;
   /** Milliseconds since `.next` was touched, where an order is in hand, or was. */
@@ -47,6 +49,7 @@ export function examine(root: string, stem: string, now: number): Seen {
     stem,
     names,
     file: "missing",
+    age: 0,
     staged: false,
     lacks: [],
     leftovers: [],
@@ -60,7 +63,9 @@ export function examine(root: string, stem: string, now: number): Seen {
     if (isOpen(key)) seen.open.push(key);
   }
   const json = seen.staged ? join(nextIn(folder), "certificate.json") : join(folder, "certificate.json");
-  if (seen.staged || names.has("certificate.json")) seen.file = parsed(text(json));
+  const described = seen.staged || names.has("certificate.json") ? withStats(json) : undefined;
+  seen.file = parsed(described?.text);
+  if (described) seen.age = now - described.mtime;
   lookAtSet(seen);
   return seen;
 }
@@ -84,7 +89,7 @@ function lookAtNext(seen: Seen, now: number): void {
 function lookAtSet(seen: Seen): void {
   const { folder, stem, names, file } = seen;
   const paths = setPaths(folder, stem);
-  const key = names.has(`${stem}.key`) ? withMode(paths.key) : undefined;
+  const key = names.has(`${stem}.key`) ? withStats(paths.key) : undefined;
   if (key && (key.mode & OTHERS) !== 0) seen.open.push(paths.key);
   const pem = names.has(`${stem}.cer`) ? text(paths.cert) : undefined;
   const leaf = pem === undefined ? undefined : derOf(pem);
@@ -139,12 +144,13 @@ function text(path: string): string | undefined {
   return ifThere(() => readFileSync(path, "utf8"));
 }
 
-/** One opening for both. */
-function withMode(path: string): { text: string; mode: number } | undefined {
+/** One opening for all of it. */
+function withStats(path: string): { text: string; mode: number; mtime: number } | undefined {
   return ifThere(() => {
     const handle = openSync(path, "r");
     try {
-      return { mode: fstatSync(handle).mode, text: readFileSync(handle, "utf8") };
+      const { mode, mtimeMs } = fstatSync(handle);
+      return { mode, mtime: mtimeMs, text: readFileSync(handle, "utf8") };
     } finally {
       closeSync(handle);
     }

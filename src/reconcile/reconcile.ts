@@ -19,7 +19,7 @@ export async function reconcile(deps: ReconcileDeps): Promise<void> {
   await removeStrays(deps);
   const lines = await healQueues(deps, inventory);
   const records = new Records(deps, known, lines);
-  await reconcileFiles(deps, known, (restored) => records.look(restored));
+  await reconcileFiles(deps, known, lines, (restored) => records.look(restored));
   // Before anything more is admitted: what follows goes by it.
   if (!deps.report.dryRun) await deps.ledgers?.write();
   await forgetDamaged(deps, known);

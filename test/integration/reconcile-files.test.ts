@@ -91,6 +91,9 @@ it("takes a newer leaf from the disk, and tells of an older one", async () => {
   const newer = make(NAME, 3);
   const leaf = { ...made.record.leaf, serial: "10000003", issuedAt: Date.now() } as const;
   put({ ...newer, record: { ...made.record, leaf: { ...made.record.leaf, ...leaf } as never } });
+  // Whoever has just written it is about to tell the index.
+  expect(await reconciled(house, redis)).toEqual({});
+  age(path("certificate.json"));
   expect(await reconciled(house, redis)).toEqual({ newer_on_disk: [NAME] });
   expect((await house.certificates.get(NAME))?.leaf?.serial).toBe("10000003");
   put(made);
@@ -192,6 +195,8 @@ describe("what a process that died has left", () => {
     writeFileSync(path(".next/fullchain.pem"), elsewhere.leafPem + elsewhere.issuersPem);
     const file = { ...JSON.parse(readFileSync(path("certificate.json"), "utf8")), leaf: record.leaf };
     writeFileSync(path(".next/certificate.json"), JSON.stringify(file));
+    expect(await reconciled(house, redis)).toEqual({});
+    age(path(".next/certificate.json"));
     expect(await reconciled(house, redis)).toEqual({ unfinished_set: [folder], newer_on_disk: [NAME] });
     expect(readFileSync(path(`${NAME}.cer`), "utf8")).toBe(elsewhere.leafPem);
     expect(existsSync(path(".next"))).toBe(false);
