@@ -17,7 +17,7 @@ function leafOf(key: string, serial?: string): Buffer {
   return derOf(ca.leaf(key, ["DNS:a.example"], serial)) ?? Buffer.of();
 }
 
-describe.each(KEY_TYPES.filter((type) => type !== "rsa4096"))("a key of the type %s", (type) => {
+describe.each(KEY_TYPES.filter((type) => !/rsa[34]/.test(type)))("a key of the type %s", (type) => {
   it("is that of its leaf, however it is written, and of no other", async () => {
     const [key, other] = [await generateKey(type), await generateKey(type)];
     const [leaf, others] = [leafOf(key), leafOf(other)];
