@@ -1,18 +1,16 @@
-import { type Dirent, existsSync } from "node:fs";
-import { chmod, opendir } from "node:fs/promises";
+import { existsSync } from "node:fs";
+import { chmod } from "node:fs/promises";
 import { join } from "node:path";
 import { type CertificateRecord, firstNameOf } from "../core/certificate.ts";
-import { chunked } from "../core/chunked.ts";
 import { isCode, SECRET_FILE } from "../store/atomic.ts";
 import { type CertificateFile, leafTime } from "../store/layout.ts";
 import { placeStaged } from "../store/placing.ts";
 import { examine, ownerOf, type Seen } from "./folder.ts";
+import { type Look, looksAt } from "./looks.ts";
 import { mendDescription, mendSet, removeLeftover } from "./mend.ts";
 import type { Known, ReconcileDeps } from "./ports.ts";
 import type { Lines } from "./queues.ts";
 
-/** Folders looked at between two round trips. */
-const CHUNK = 500;
 /** Read from the store at once, where several hosts have one. */
 const AT_ONCE = 32;
 /** Milliseconds in which whoever writes a new set has moved it into place, and told the index. */
@@ -35,11 +33,11 @@ export async function reconcileFiles(
   each: (records: readonly CertificateRecord[]) => Promise<void>,
 ): Promise<void> {
   const removed = await deps.removals.load();
-  for await (const entries of chunked(entriesOf(deps.files.root), CHUNK)) {
+  for await (const looks of looksAt(deps.files.root, deps.clock)) {
     const told: Told[] = [];
     const untold: Seen[] = [];
-    for (const entry of entries) {
-      const seen = await lookAt(deps, entry);
+    for (const look of looks) {
+      const seen = await mendAlone(deps, look);
       const id = seen && ownerOf(seen);
       if (seen === undefined) continue;
       if (id === undefined) tellMisnamed(deps, seen);
@@ -51,38 +49,32 @@ export async function reconcileFiles(
     for (const { id, seen } of told) await mendSet(deps, known, id, seen);
     const settled = told.filter(({ id, seen }) => !isUnderWay(seen) && !ordering.has(id));
     await toIndex(deps, known, removed, told, new Set(settled.map(({ id }) => id)), each);
-    deps.report.looked("folders", entries.length);
-  }
-}
-
-async function* entriesOf(root: string): AsyncGenerator<Dirent> {
-  try {
-    yield* await opendir(root);
-  } catch (error) {
-    if (!isCode(error, "ENOENT")) throw error;
+    deps.report.looked("folders", looks.length);
   }
 }
 
 /** Mends what one folder can be mended by alone. Undefined for what is no certificate's folder. */
-async function lookAt(deps: ReconcileDeps, entry: Dirent): Promise<Seen | undefined> {
+async function mendAlone(deps: ReconcileDeps, { name, seen: first, fault }: Look): Promise<Seen | undefined> {
   const { files, report, clock } = deps;
-  const path = join(files.root, entry.name);
-  if (!entry.isDirectory()) {
-    report.add("foreign_file", path);
+  const path = join(files.root, name);
+  if (first === undefined) {
+    if (fault === undefined) report.add("foreign_file", path);
+    // It was archived just now.
+    else if (fault.code !== "ENOENT") report.add("unreadable", path, fault.message);
     return undefined;
   }
   try {
-    let seen = examine(files.root, entry.name, clock.now());
+    let seen = first;
     if (seen.fault !== undefined) {
       // Another process may be moving a new set into place this very moment.
       await new Promise((resolve) => setTimeout(resolve, 20));
-      seen = examine(files.root, entry.name, clock.now());
+      seen = examine(files.root, name, clock.now());
     }
     if (seen.staged && !isUnderWay(seen)) {
       report.add("unfinished_set", path);
       if (!report.dryRun) {
-        await placeStaged(path, entry.name);
-        seen = { ...examine(files.root, entry.name, clock.now()), leftovers: seen.leftovers };
+        await placeStaged(path, name);
+        seen = { ...examine(files.root, name, clock.now()), leftovers: seen.leftovers };
       }
     }
     for (const leftover of seen.leftovers) await removeLeftover(deps, leftover);
@@ -92,7 +84,6 @@ async function lookAt(deps: ReconcileDeps, entry: Dirent): Promise<Seen | undefi
     }
     return seen;
   } catch (error) {
-    // It was archived just now.
     if (!isCode(error, "ENOENT")) report.add("unreadable", path, message(error));
     return undefined;
   }

@@ -72,7 +72,11 @@ for i = 4, #ARGV, kind == 'serials' and 2 or 1 do
     local read, leaf = pcall(cjson.decode, cur[3] or 'null')
     stays = read and type(leaf) == 'table' and leaf.serial == member
   end
-  if not stays then
+  -- It may have left the set since it was seen there.
+  local isThere
+  if kind == 'serials' then isThere = redis.call('HGET', KEYS[2], member) == id
+  else isThere = redis.call('ZSCORE', KEYS[2], member) end
+  if isThere and not stays then
     found[#found + 1] = member
     if not dry then redis.call(kind == 'serials' and 'HDEL' or 'ZREM', KEYS[2], member) end
   end
