@@ -64,12 +64,8 @@ async function mendAlone(deps: ReconcileDeps, { name, seen: first, fault }: Look
     return undefined;
   }
   try {
-    let seen = first;
-    if (seen.fault !== undefined) {
-      // Another process may be moving a new set into place this very moment.
-      await new Promise((resolve) => setTimeout(resolve, 20));
-      seen = examine(files.root, name, clock.now());
-    }
+    // Another process may have been moving a new set into place at that moment.
+    let seen = first.fault === undefined ? first : examine(files.root, name, clock.now());
     if (seen.staged && !isUnderWay(seen)) {
       report.add("unfinished_set", path);
       if (!report.dryRun) {
