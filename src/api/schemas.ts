@@ -109,6 +109,11 @@ export const certificate = z.object({
   issuer: z.string().optional(),
   serial: z.string().optional(),
   renewAt: time.optional(),
+  suggested: z
+    .object({ start: time, end: time, explanationUrl: z.string().optional() })
+    .optional()
+    .describe("When the CA suggests to renew it (RFC 9773)."),
+  revokedAt: time.optional(),
   nodes: z.array(
     z.object({
       node: z.string(),

@@ -10,6 +10,7 @@ import { limitsCommand } from "./commands/limits.ts";
 import { listCommand } from "./commands/list.ts";
 import { pauseCommand, resumeCommand } from "./commands/pause.ts";
 import { planCommand } from "./commands/plan.ts";
+import { reconcileCommand } from "./commands/reconcile.ts";
 import { removeCommand } from "./commands/remove.ts";
 import { renewCommand } from "./commands/renew.ts";
 import { retryCommand } from "./commands/retry.ts";
@@ -76,6 +77,7 @@ Exit codes: 0 all well, 1 some certificates or rows failed, 2 usage or configura
     removeCommand,
     accountCommand,
     adoptCommand,
+    reconcileCommand,
     doctorCommand,
     configCommand,
   ])

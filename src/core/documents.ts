@@ -1,4 +1,4 @@
-import type { CertificateRecord, Status } from "./certificate.ts";
+import type { CertificateRecord, RenewalState, RenewalWindow, Status } from "./certificate.ts";
 import { rfc3339 } from "./clock.ts";
 import type { StoredError } from "./errors.ts";
 
@@ -20,6 +20,9 @@ export interface CertificateDocument {
   issuer?: string;
   serial?: string;
   renewAt?: string;
+  /** What the CA suggests for the renewal (RFC 9773), and why, where it says so. */
+  suggested?: { start: string; end: string; explanationUrl?: string };
+  revokedAt?: string;
   /** As they were seen last. `owed`: why one still waits for it. */
   nodes: { node: string; serving: boolean; serial?: string; seenAt?: string; owed?: string }[];
 }
@@ -34,7 +37,7 @@ export interface ImportedCertificateDocument {
 }
 
 export function certificateDocument(record: CertificateRecord, doneBy?: number): CertificateDocument {
-  const { spec, status, leaf } = record;
+  const { spec, status, leaf, schedule } = record;
   const ca = record.account ?? spec.ca;
   return {
     name: spec.names[0] ?? "",
@@ -55,7 +58,9 @@ export function certificateDocument(record: CertificateRecord, doneBy?: number):
           issuer: leaf.issuer,
           serial: leaf.serial,
           renewAt: rfc3339(leaf.renewAt),
+          ...(leaf.revokedAt === undefined ? {} : { revokedAt: rfc3339(leaf.revokedAt) }),
         }),
+    ...(schedule?.window === undefined ? {} : { suggested: suggestion(schedule.window, schedule) }),
     nodes: Object.entries(record.nodes ?? {}).map(([node, { ok, serial, at, owed }]) => ({
       node,
       serving: ok && serial === leaf?.serial,
@@ -63,6 +68,17 @@ export function certificateDocument(record: CertificateRecord, doneBy?: number):
       seenAt: rfc3339(at),
       ...(owed === undefined ? {} : { owed }),
     })),
+  };
+}
+
+function suggestion(
+  { start, end }: RenewalWindow,
+  { explanationUrl }: RenewalState,
+): NonNullable<CertificateDocument["suggested"]> {
+  return {
+    start: rfc3339(start),
+    end: rfc3339(end),
+    ...(explanationUrl === undefined ? {} : { explanationUrl }),
   };
 }
 

@@ -41,6 +41,11 @@ export interface Target {
   remove(removals: readonly Removal[]): Promise<Failures>;
   /** Looks whether this target can do its work, changing nothing. */
   examine(): AsyncIterable<Examined>;
+  /**
+   * What lies where this target puts certificates, under names as it gives them: the stems of their ids (`fileStem`).
+   * Missing where there is no such place. Throws where it cannot be read.
+   */
+  present?(): AsyncIterable<string>;
   close(): Promise<void>;
 }
 

@@ -33,7 +33,8 @@ export async function restoreNewer(
   return restored;
 }
 
-function isNewer(record: CertificateRecord, before: CertificateRecord): boolean {
+/** The file tells of a later leaf than the index. */
+export function isNewer(record: CertificateRecord, before: CertificateRecord): boolean {
   return record.leaf?.serial !== before.leaf?.serial && leafTime(record) > leafTime(before);
 }
 

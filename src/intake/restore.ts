@@ -31,7 +31,7 @@ export async function restoreFromFiles(deps: RestoreDeps): Promise<number> {
   const ledgers = deps.ledgers();
   const removed = await deps.removals.load();
   for await (const files of chunked(deps.certificateFiles.all(), CHUNK)) {
-    const records = await planned(deps, await withoutRemoved(deps, files.map(toRecord), removed));
+    const records = await withPlans(deps, await withoutRemoved(deps, files.map(toRecord), removed));
     for (const record of records) ledgers.add(record);
     restored += await restoreChunk(deps, records);
   }
@@ -54,7 +54,7 @@ async function withoutRemoved(
 }
 
 /** When each is to be renewed is what was chosen before: the window stands, and with it the instant in it. */
-async function planned(
+export async function withPlans(
   { certificateFiles }: RestoreDeps,
   records: readonly CertificateRecord[],
 ): Promise<CertificateRecord[]> {
@@ -77,7 +77,10 @@ async function restoreChunk(deps: RestoreDeps, records: readonly CertificateReco
   return (await restoreMissing(deps, missing)) + (await restoreNewer(deps, records, known));
 }
 
-async function restoreMissing(deps: RestoreDeps, missing: readonly CertificateRecord[]): Promise<number> {
+export async function restoreMissing(
+  deps: RestoreDeps,
+  missing: readonly CertificateRecord[],
+): Promise<number> {
   if (missing.length === 0) return 0;
   await deps.certificates.restore(missing);
   // What waited for a limit was never written down as settled; it is in the imports' journals.
@@ -87,7 +90,7 @@ async function restoreMissing(deps: RestoreDeps, missing: readonly CertificateRe
 }
 
 /** A file of a failed attempt was written under the generation that failed; the next one is what is waited for. */
-function toRecord(file: CertificateFile): CertificateRecord {
+export function toRecord(file: CertificateFile): CertificateRecord {
   const { version: _, name, provenance, leaf, ...rest } = file;
   // What waits for its deployment has been ordered, and stays what it is.
   const next = rest.status === "waiting" && leaf?.generation !== rest.generation ? 1 : 0;
@@ -102,19 +105,22 @@ function toRecord(file: CertificateFile): CertificateRecord {
 
 /**
  * Enqueues what an import accepted and what no certificate on disk has answered yet. `removed`: when certificates were
- * taken away, milliseconds since the epoch.
+ * taken away, milliseconds since the epoch; `only`: the certificates, by their ids, that this is about.
  */
-async function replayImport(
+export async function replayImport(
   deps: RestoreDeps,
   fileId: string,
   removed: ReadonlyMap<string, number>,
+  only?: ReadonlySet<string>,
 ): Promise<void> {
   let header: ImportHeader | undefined;
   let counts: ImportCounts | undefined;
   let chunk: AcceptedLine[] = [];
   const accepted = { ...NO_COUNTS };
   const flush = async (): Promise<void> => {
-    const wanted = chunk.filter(({ at, spec }) => at > (removed.get(idOf(spec)) ?? 0));
+    const wanted = chunk.filter(
+      ({ at, spec }) => at > (removed.get(idOf(spec)) ?? 0) && (only?.has(idOf(spec)) ?? true),
+    );
     await replayChunk(deps, header?.import, wanted);
     accepted.rows += chunk.length;
     accepted.accepted += chunk.length;
@@ -214,12 +220,16 @@ function isAnswered(record: CertificateRecord, { at, spec, force }: AcceptedLine
 
 /** Takes up imports whose reader died in the middle: what it had written is enqueued, and the import ends. */
 export async function adoptAbandonedImports(deps: RestoreDeps): Promise<string[]> {
-  const abandoned = await deps.imports.abandoned(deps.clock.now() - ABANDONED);
-  // What another host was reading is on its disk.
-  const here = abandoned.length > 0 ? await deps.importFiles.ids() : [];
-  const ids = abandoned.filter((id) => here.includes(id));
+  const ids = await abandonedImports(deps);
   const removed = ids.length > 0 ? await deps.removals.load() : new Map();
   for (const id of ids) await replayImport(deps, id, removed);
   if (ids.length > 0) await ensureJobs(deps);
   return ids;
+}
+
+/** Those of them that are on this disk: what another host was reading is on its own. */
+export async function abandonedImports(deps: RestoreDeps): Promise<string[]> {
+  const abandoned = await deps.imports.abandoned(deps.clock.now() - ABANDONED);
+  const here = abandoned.length > 0 ? await deps.importFiles.ids() : [];
+  return abandoned.filter((id) => here.includes(id));
 }

@@ -8,6 +8,7 @@ import { humanDuration } from "../core/duration.ts";
 import { asAppError, usageError } from "../core/errors.ts";
 import { Breaker } from "../limits/breaker.ts";
 import { FOLDER, makeFolder } from "../store/atomic.ts";
+import { DnsInHouse } from "./dns01.ts";
 import { caInForce, examineOffers, examineStrangers } from "./doctor-cas.ts";
 import { examineResponder } from "./doctor-http.ts";
 import { examineActivity, examineNodes } from "./doctor-nodes.ts";
@@ -52,6 +53,8 @@ export async function* examine(config: Config): AsyncGenerator<Finding> {
     for (const port of await house.responders.asked()) yield await checkPort(house, port);
     yield* examineResponder(house);
     yield* examineNodes(house);
+    for (const { name, zones } of config.dns01.providers)
+      for (const zone of zones) yield await check(`dns ${name} ${zone}`, () => checkZone(opened, zone));
   } finally {
     await house.close();
   }
@@ -65,6 +68,12 @@ async function check(what: string, look: () => Promise<string>): Promise<Finding
     const exitCode = Math.max(1, exitCodeOf(thrown));
     return { what, ok: false, detail: message, exitCode };
   }
+}
+
+/** Changes nothing: whether the provider's key is right shows with the first record. */
+async function checkZone(house: House, zone: string): Promise<string> {
+  const { name, zone: parent, provider } = await new DnsInHouse(house).place(zone);
+  return `Challenges below ${zone} are answered in the zone ${parent} (${name}), by the provider ${provider}.`;
 }
 
 /** It works without an append-only file; what a restart loses then is put back from the files. */

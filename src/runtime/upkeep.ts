@@ -14,7 +14,7 @@ function marker({ shared, config }: House): string {
   return shared ? keys.restoredBy(config.node) : keys.restored;
 }
 
-async function isLost(house: House): Promise<boolean> {
+export async function isLost(house: House): Promise<boolean> {
   return (await house.redis.exists(marker(house))) === 0;
 }
 
@@ -23,9 +23,35 @@ async function isLost(house: House): Promise<boolean> {
  * that are on their way. One process at a time; another one waits for it.
  */
 export async function restore(house: House): Promise<void> {
-  const { redis, log, processName } = house;
+  const { log } = house;
+  await alone(
+    house,
+    () => isLost(house),
+    async () => {
+      if (await isLost(house)) {
+        const restored = await restoreFromFiles(house.restoreDeps);
+        if (restored > 0) log(`Put ${restored} certificates back into Redis from ${house.config.home}.`);
+        for (const { name } of house.config.cas) await house.producer.admitOneAtATime(name);
+        await markRestored(house);
+      }
+      const queued = await ensureJobs(house.restoreDeps);
+      if (queued > 0) log(`Queued ${queued} certificates that were on their way.`);
+    },
+  );
+}
+
+export async function markRestored(house: House): Promise<void> {
+  await house.redis.set(marker(house), house.processName);
+}
+
+/** One process at a time puts things back; another one waits for as long as `waits` says so, else leaves it be. */
+export async function alone(
+  { redis, processName }: House,
+  waits: () => Promise<boolean>,
+  act: () => Promise<void>,
+): Promise<void> {
   while ((await redis.set(keys.restoring, processName, "PX", RESTORE_LOCK, "NX")) !== "OK") {
-    if (!(await isLost(house))) return;
+    if (!(await waits())) return;
     await new Promise((resolve) => setTimeout(resolve, 100));
   }
   const keeping = setInterval(
@@ -33,14 +59,7 @@ export async function restore(house: House): Promise<void> {
     RESTORE_LOCK / 4,
   );
   try {
-    if (await isLost(house)) {
-      const restored = await restoreFromFiles(house.restoreDeps);
-      if (restored > 0) log(`Put ${restored} certificates back into Redis from ${house.config.home}.`);
-      for (const { name } of house.config.cas) await house.producer.admitOneAtATime(name);
-      await redis.set(marker(house), processName);
-    }
-    const queued = await ensureJobs(house.restoreDeps);
-    if (queued > 0) log(`Queued ${queued} certificates that were on their way.`);
+    await act();
   } finally {
     clearInterval(keeping);
     await redis.del(keys.restoring);

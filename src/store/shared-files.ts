@@ -1,3 +1,4 @@
+import { readJson } from "./disk.ts";
 import { type CertificateFile, CertificateFiles, type IssuedFiles, type PendingOrder } from "./files.ts";
 import { compareFiles, fileStem, idOf, leafTime, type StoredBundle } from "./layout.ts";
 import { writePrevious } from "./placing.ts";
@@ -131,6 +132,23 @@ export class SharedCertificateFiles extends CertificateFiles {
 
   override async finishCommit(id: string): Promise<void> {
     await this.read(id);
+  }
+
+  /**
+   * Writes again from the vault what is gone or damaged on this disk; in a dry run only looks whether it could. False
+   * where the vault does not have it, or has an older one than this disk tells of.
+   */
+  async recover(id: string, dryRun: boolean): Promise<boolean> {
+    return await this.#inLine(id, async () => {
+      const entry = await this.#vault.entry(id).catch((error: unknown) => {
+        if (isDamaged(error)) return undefined;
+        throw error;
+      });
+      const local = await readJson<CertificateFile>(this.paths(id).json);
+      if (entry?.present === undefined || (local && leafTime(local) > leafTime(entry.file))) return false;
+      if (!dryRun) await this.#copy(id, entry, undefined);
+      return true;
+    });
   }
 
   override async archive(id: string, at: number): Promise<string | undefined> {

@@ -5,6 +5,7 @@ import { allPlaces, type NodeConfig } from "../../config/terminations.ts";
 import { humanDuration } from "../../core/duration.ts";
 import { hostOf, placesServed } from "../../deploy/places.ts";
 import { type CaLimits, CERTIFICATE_LIMITS } from "../../limits/table.ts";
+import { RENEWAL } from "../../renewal/policy.ts";
 import { withoutPassword } from "../../store/redis.ts";
 import { LIMIT_WORDS } from "../limit-words.ts";
 import { type Io, print, table } from "../output.ts";
@@ -68,6 +69,11 @@ function describe(config: Config): [string, string][] {
         .join(", ") || "one made at the first start",
     ],
     ["http-01 listens on", config.acmeListen],
+    ...config.dns01.providers.map((provider): [string, string] => [
+      `dns provider ${provider.name}`,
+      `${provider.zones.join(", ")}, by ${provider.driver.kind}`,
+    ]),
+    ["renewals", renewalWords(config.renewal)],
     ["retries after", config.retry.map(humanDuration).join(", ")],
     [
       "operator's mail",
@@ -85,6 +91,18 @@ function describe(config: Config): [string, string][] {
     ],
     ["orders are made", config.activeAddress ? `only where ${config.activeAddress} is local` : "here"],
   ];
+}
+
+function renewalWords({ ari, renewBefore, reuseKey, warn }: Config["renewal"]): string {
+  const when =
+    renewBefore !== undefined
+      ? `${humanDuration(renewBefore)} before the end, or when the CA wants it replaced at once`
+      : ari
+        ? "when the CA suggests it, else with a third of the lifetime left"
+        : "with a third of the lifetime left";
+  const key = reuseKey ? "with the same key" : "with a new key";
+  const steps = (warn ?? RENEWAL.warn).map(humanDuration).join(", ");
+  return `${when}, ${key}; a person is warned ${steps} before the end of what is not renewed`;
 }
 
 function bindingWords(directory: string, eab: CaConfig["eab"]): string {

@@ -41,6 +41,12 @@ export async function findCertificate(house: House, name: string): Promise<Certi
   throw usageError("not_found", `${plain(name)} is no certificate's first name here: ${why}.`);
 }
 
+function renewalWords({ renewAt, suggested }: Shown): string | undefined {
+  if (renewAt === undefined || suggested === undefined) return renewAt;
+  const why = suggested.explanationUrl === undefined ? "" : `; why: ${suggested.explanationUrl}`;
+  return `${renewAt} (the CA suggests ${suggested.start} to ${suggested.end}${why})`;
+}
+
 type Shown = ReturnType<typeof certificateDocument> & {
   events: { at: string; what: string; detail?: string }[];
 };
@@ -61,7 +67,8 @@ function printDocument(house: House, io: Io, record: CertificateRecord, document
     ["Valid", document.notBefore ? `${document.notBefore} to ${document.notAfter}` : undefined],
     ["Issuer", document.issuer],
     ["Serial", document.serial],
-    ["Renewal", document.renewAt],
+    ["Revoked", document.revokedAt],
+    ["Renewal", renewalWords(document)],
     ["Ports", `VIP ${spec.vipPort}, ACME ${spec.acmePort}`],
     ["Mail", spec.mail ? `${spec.mail.to} through ${spec.mail.relay}:${spec.mail.port}` : undefined],
     ["Files", record.leaf ? `${paths.fullchain} and ${paths.key}` : undefined],

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { access, constants, open, rename, stat, unlink } from "node:fs/promises";
+import { access, constants, open, opendir, rename, stat, unlink } from "node:fs/promises";
 import { join } from "node:path";
 import type { FilesTarget } from "../../config/terminations.ts";
 import { AppError } from "../../core/errors.ts";
@@ -99,6 +99,17 @@ class Files implements Target {
       });
     const [program] = reload ?? [];
     if (program !== undefined) yield await examined("reload program", () => findProgram(program));
+  }
+
+  /** A key, or what holds one, tells of a certificate; hidden files are others' or our own work. */
+  async *present(): AsyncGenerator<string> {
+    const { folder, format } = this.#config;
+    const [suffix] = SUFFIXES[format];
+    const entries = await opendir(folder).catch((error: unknown) => {
+      throw misconfigured(`The folder ${folder} cannot be looked into.`, error);
+    });
+    for await (const { name } of entries)
+      if (name.endsWith(suffix) && !name.startsWith(".")) yield name.slice(0, -suffix.length);
   }
 
   async close(): Promise<void> {}

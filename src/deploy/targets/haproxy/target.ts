@@ -103,6 +103,15 @@ class Haproxy implements Target {
     return examineHaproxy(this.#config);
   }
 
+  /** Entries of the crt-list whose file is in our folder. */
+  async *present(): AsyncGenerator<string> {
+    const prefix = join(this.#config.certDir, "/");
+    for (const file of await this.#list.files()) {
+      const name = file.startsWith(prefix) ? file.slice(prefix.length) : "";
+      if (name.endsWith(".pem") && !name.includes("/")) yield name.slice(0, -".pem".length);
+    }
+  }
+
   async close(): Promise<void> {}
 
   /** One connection, on which all is found to be in order before anything is changed. */

@@ -1,6 +1,7 @@
 import type { StunnelTarget } from "../../../config/terminations.ts";
 import type { Clock } from "../../../core/clock.ts";
 import { AppError } from "../../../core/errors.ts";
+import { fileStem } from "../../../store/layout.ts";
 import {
   type Bundle,
   type Examined,
@@ -91,6 +92,12 @@ class Stunnel implements Target {
 
   examine(): AsyncIterable<Examined> {
     return examineStunnel(this.#config);
+  }
+
+  /** The certificates of our services, each once. */
+  async *present(): AsyncGenerator<string> {
+    const services = await presentServices(this.#config);
+    yield* new Set(services.map(({ id }) => fileStem(id)));
   }
 
   async close(): Promise<void> {}
