@@ -10,6 +10,13 @@ import { Progress } from "./progress.ts";
 /** Certificates that the CA is asked about between two steps of the progress. */
 const CHUNK = 200;
 
+/** Its renewal has failed, and the moment of its next try has passed: where nobody runs all the time, that is now. */
+function isOverdue({ status, reason, until = 0, leaf }: CertificateRecord, now: number): boolean {
+  return (
+    status === "waiting" && reason !== "limit" && until <= now && leaf !== undefined && leaf.renewAt <= now
+  );
+}
+
 /** Asks the CA about every certificate, and gives those that are due, a chunk at a time. */
 export async function* dueCertificates(
   house: House,
@@ -31,6 +38,7 @@ export async function* dueCertificates(
         },
       };
       await lookAtRenewals(deps, chunk, ({ status }) => status !== "removed");
+      due.push(...chunk.filter((record) => isOverdue(record, clock.now())));
       done += chunk.length;
       progress?.update({ total, done, failed: 0, waiting: 0 }, clock.now());
       if (due.length > 0) yield due;

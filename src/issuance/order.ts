@@ -159,7 +159,7 @@ async function place(turn: Turn): Promise<Order | undefined> {
       ...(replaces === undefined ? {} : { replaces }),
     });
   } catch (error) {
-    if (replaces === undefined || !isReplacementRefused(error)) throw error;
+    if (replaces === undefined || !isReplacementRefused(error, job)) throw error;
     await account.ledger.unsent(holderOf(record));
     // It pays now for what a renewal within the window need not.
     turn.job = { ...job, plain: true };

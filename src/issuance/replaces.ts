@@ -31,6 +31,9 @@ export function exemptionNow(
   return exemptionOf(spec.names, renewed, account.name, account.ledger.limits, clock.now());
 }
 
+/** Tries in a row that have ended with an error of the CA's own, until it is asked without. */
+const BREAKS = 2;
+
 /**
  * Codes of what a CA may have against `replaces` (RFC 9773 §5): it has been replaced, by an order whose answer was lost
  * perhaps; it is not known, or another account's. The same order without it is taken, or refused for what is wrong.
@@ -46,6 +49,13 @@ const REFUSALS = new Set([
   "http_409",
 ]);
 
-export function isReplacementRefused(error: unknown): boolean {
-  return error instanceof AppError && REFUSALS.has(error.code);
+export function isReplacementRefused(
+  error: unknown,
+  { transient = 0 }: Pick<OrderJob, "transient">,
+): boolean {
+  if (!(error instanceof AppError)) return false;
+  if (REFUSALS.has(error.code)) return true;
+  // It answers, and breaks again and again: it may be over what is replaced (Pebble is, over some serials).
+  const breaks = error.code === "server_internal" || error.code.startsWith("http_5");
+  return breaks && transient >= BREAKS;
 }

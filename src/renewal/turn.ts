@@ -63,7 +63,8 @@ export async function lookAtRenewals(
   const early = planned.filter(({ isEarly }) => isEarly).map(({ record }) => record);
   const urgent = new Set(early.map(({ id }) => id));
   await deps.noteEarly(
-    early,
+    // Of what was revoked here it is known why.
+    early.filter(({ leaf }) => leaf.revokedAt === undefined),
     known.filter(({ id }) => polls.has(id)),
   );
   const queued = await enqueueDue(deps, planned, urgent);

@@ -29,7 +29,7 @@ export function revokeCommand(program: Command, io: Io, exit: (code: number) => 
     )
     .option("--reason <reason>", reasons.join(", "), "unspecified")
     .option("--ca <name>", "with a file: the CA of the configuration that it is from")
-    .option("--keep", "order no new one now; it is renewed when it is due")
+    .option("--keep", "order no new one now; it is renewed when it is due, which the CA may say is at once")
     .option("--wait", "wait for the new one; works without `up`")
     .option("--json", "one JSON document on stdout")
     .addHelpText(

@@ -82,5 +82,5 @@ function printDocument(house: House, io: Io, record: CertificateRecord, document
   }
   if (document.events.length > 0) print(io, "\nHistory:");
   for (const { at, what, detail } of document.events)
-    print(io, `  ${at}  ${what.padEnd(11)}${plain(detail ?? "")}`.trimEnd());
+    print(io, `  ${at}  ${what.padEnd(16)} ${plain(detail ?? "")}`.trimEnd());
 }
