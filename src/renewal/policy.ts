@@ -79,7 +79,8 @@ export function afterPoll(
   if (polled.kind !== "info") {
     const failed = polled.kind === "failed" ? { failures: (schedule.failures ?? 0) + 1 } : {};
     const pollAt = pollAfterNothing(leaf, schedule, polled, context, policy);
-    return { renewAt: leaf.renewAt, schedule: { ...kept, ...failed, pollAt }, isEarly: false };
+    const renewAt = polled.kind === "failed" ? outOfReach(leaf, context.now, policy) : leaf.renewAt;
+    return { renewAt, schedule: { ...kept, ...failed, pollAt }, isEarly: false };
   }
   const { window, explanationUrl } = polled;
   const { explanationUrl: __, ...rest } = kept;
@@ -90,7 +91,7 @@ export function afterPoll(
       ...rest,
       window,
       ...(explanationUrl === undefined ? {} : { explanationUrl }),
-      pollAt: pollAfterInfo(leaf, polled.retryAt, context.now, policy),
+      pollAt: pollAfterInfo(leaf, polled.retryAt, context, policy),
     },
     isEarly,
   };
@@ -117,6 +118,12 @@ function keptUntil({ notBefore, notAfter, issuedAt = notBefore }: IssuedLeaf): n
   return issuedAt + Math.min(HOUR, (notAfter - notBefore) / KEPT_PART);
 }
 
+/** What was chosen stands, but with a sixth of the lifetime left nobody waits for it while the CA cannot be asked. */
+function outOfReach(leaf: IssuedLeaf, now: number, { renewBefore }: RenewalPolicy): number {
+  const last = leaf.notAfter - (leaf.notAfter - leaf.notBefore) / 6;
+  return renewBefore === undefined && now >= last ? Math.min(leaf.renewAt, now) : leaf.renewAt;
+}
+
 /** Earlier than it was, or in the first half of the lifetime, when no CA would have it renewed as a rule. */
 function isMovedForward(window: RenewalWindow, before: RenewalWindow | undefined, leaf: IssuedLeaf): boolean {
   const life = leaf.notAfter - leaf.notBefore;
@@ -128,15 +135,15 @@ function isSame(a: RenewalWindow, b: RenewalWindow): boolean {
   return a.start === b.start && a.end === b.end;
 }
 
-/** Retry-After is the least wait and the most (RFC 9773 §4.3.1). */
+/** Retry-After is the least wait and the most (RFC 9773 §4.3.1); without it, what was asked at once drifts apart. */
 function pollAfterInfo(
   leaf: IssuedLeaf,
   retryAt: number | undefined,
-  now: number,
+  { now, random }: PollContext,
   policy: RenewalPolicy,
 ): number {
   const { least, most } = policy.poll;
-  if (retryAt === undefined) return Math.round(now + intervalOf(leaf, policy));
+  if (retryAt === undefined) return Math.round(now + intervalOf(leaf, policy) * (1 - 0.2 * random));
   return Math.round(now + Math.min(Math.max(retryAt - now, least), most));
 }
 
@@ -148,12 +155,13 @@ function pollAfterNothing(
   policy: RenewalPolicy,
 ): number {
   const { least, most } = policy.poll;
-  if (polled.kind === "unsupported") return now + most;
+  if (polled.kind === "unsupported")
+    return Math.round(now + Math.min(most, (leaf.notAfter - leaf.notBefore) / POLLS_A_LIFE));
   const interval = intervalOf(leaf, policy);
   const wait = polled.lasting ? interval : Math.min(least * 2 ** failures, interval);
-  // What failed together does not come back together.
-  const spread = wait * (1 + 0.2 * random);
-  return Math.round(Math.max(now + spread, Math.min(polled.retryAt ?? 0, now + most)));
+  const told = Math.min((polled.retryAt ?? now) - now, most);
+  // What failed together does not come back together, though all were told the same moment.
+  return Math.round(now + Math.max(wait, told) * (1 + 0.2 * random));
 }
 
 function intervalOf({ notBefore, notAfter }: Lifetime, { poll }: RenewalPolicy): number {
@@ -179,11 +187,11 @@ export function nextWarningAt(leaf: IssuedLeaf, now: number, policy: RenewalPoli
   return Math.min(...ahead.filter((at) => at > now));
 }
 
-/** Those that are longer than a third of a short lifetime would come before it is due; its end is one for all. */
-function stepsOf({ notBefore, notAfter }: Lifetime, { warn }: RenewalPolicy): number[] {
-  const life = notAfter - notBefore;
-  const steps = warn.filter((step) => step < life / 3);
-  return [...(steps.length > 0 ? steps : [life / 4, life / 8]), 0];
+/** Those that are as long as what is left at the renewal would come with it; the end is one for all. */
+function stepsOf({ notBefore, notAfter }: Lifetime, { warn, renewBefore }: RenewalPolicy): number[] {
+  const left = Math.min((notAfter - notBefore) / 3, renewBefore ?? Number.POSITIVE_INFINITY);
+  const steps = warn.filter((step) => step < left);
+  return [...(steps.length > 0 ? steps : [(left * 3) / 4, (left * 3) / 8]), 0];
 }
 
 /** The same for the same name, 0 to 1, and spread evenly over all names: FNV-1a, mixed as in MurmurHash3. */

@@ -196,11 +196,74 @@ describe("the CA is asked again", () => {
     expect(wait({ kind: "unsupported" })).toBe(DAY);
   });
 
+  it("more than once a day in a short life, should it begin to suggest something", () => {
+    const context = { name: "a.example", now: NOW, random: 0 };
+    const { schedule } = afterPoll(leafOf(160 * HOUR), {}, { kind: "unsupported" }, context, RENEWAL);
+    expect(schedule.pollAt).toBe(NOW + 8 * HOUR);
+  });
+
+  it.each([
+    ["which told all of them the same moment", { kind: "failed", lasting: false, retryAt: NOW + 2 * HOUR }],
+    ["which has refused them", { kind: "failed", lasting: true }],
+    ["which does not say when", info],
+  ] as const)("not by all at once, %s", (_, polled) => {
+    const waits = [0, 0.25, 0.5, 0.75, 1].map((random) => wait(polled, {}, random));
+    expect(new Set(waits).size).toBe(5);
+    expect(Math.max(...waits) - Math.min(...waits)).toBeGreaterThanOrEqual(0.19 * Math.min(...waits));
+  });
+
+  it("never before it wants to be, nor much more than a day later, while it fails", () => {
+    const failed = { kind: "failed", lasting: false } as const;
+    for (const random of [0, 0.5, 1]) {
+      const told = wait({ ...failed, retryAt: NOW + 2 * HOUR }, {}, random);
+      expect(told).toBeGreaterThanOrEqual(2 * HOUR);
+      expect(told).toBeLessThanOrEqual(2.4 * HOUR);
+      expect(wait({ ...failed, retryAt: NOW + 40 * DAY }, {}, random)).toBeLessThanOrEqual(1.2 * DAY);
+    }
+  });
+
   it("with the plan as it was, whatever it could not say", () => {
     const failed = poll(leaf, { kind: "failed", lasting: false });
     expect(failed).toMatchObject({ renewAt: leaf.renewAt, schedule: { failures: 1 }, isEarly: false });
     const context = { name: "a.example", now: NOW, random: 0 };
     expect(afterPoll(leaf, failed.schedule, info, context, RENEWAL).schedule.failures).toBeUndefined();
+  });
+});
+
+describe("a choice that the CA cannot be asked about any more", () => {
+  const nothing = [
+    { kind: "failed", lasting: false },
+    { kind: "failed", lasting: true },
+  ] as const;
+  /** Chosen with an eighth of the lifetime left. */
+  const chosen = (age: number): IssuedLeaf => {
+    const leaf = leafOf(96 * DAY, age);
+    return { ...leaf, renewAt: leaf.notAfter - 12 * DAY };
+  };
+
+  it.each(nothing)("stands while more than a sixth of the lifetime is left: %o", (polled) => {
+    const leaf = chosen(79 * DAY);
+    expect(poll(leaf, polled).renewAt).toBe(leaf.renewAt);
+  });
+
+  it.each(nothing)("is not waited for any longer with a sixth left: %o", (polled) => {
+    expect(poll(chosen(80 * DAY), polled).renewAt).toBe(NOW);
+    expect(poll(chosen(83 * DAY), polled)).toMatchObject({ renewAt: NOW, isEarly: false });
+  });
+
+  it("stands where the CA was reached, and suggests nothing any more", () => {
+    const leaf = chosen(83 * DAY);
+    expect(poll(leaf, { kind: "unsupported" }).renewAt).toBe(leaf.renewAt);
+  });
+
+  it("is not put off where it has passed", () => {
+    const leaf = chosen(90 * DAY);
+    expect(poll(leaf, nothing[0]).renewAt).toBe(leaf.renewAt);
+  });
+
+  it("stands where it is a rule of one's own", () => {
+    const leaf = chosen(83 * DAY);
+    expect(poll(leaf, nothing[0], {}, { ...RENEWAL, renewBefore: 12 * DAY }).renewAt).toBe(leaf.renewAt);
   });
 });
 
@@ -222,6 +285,20 @@ describe("a warning before the end", () => {
   it("tells when the next one is", () => {
     expect(nextWarningAt(leaf, leaf.notAfter - 10 * DAY, RENEWAL)).toBe(leaf.notAfter - 7 * DAY);
     expect(nextWarningAt(leaf, leaf.notAfter, RENEWAL)).toBe(Number.POSITIVE_INFINITY);
+  });
+
+  it("does not come with the renewal itself, where that is late by a rule of one's own", () => {
+    for (const before of [10 * DAY, 7 * DAY, 12 * HOUR]) {
+      const policy: RenewalPolicy = { ...RENEWAL, renewBefore: before };
+      for (const name of NAMES.slice(0, 50)) {
+        const ruled = { ...leafOf(90 * DAY), renewAt: renewAtOf(leafOf(90 * DAY), name, policy) };
+        expect(dueWarning(ruled, {}, ruled.renewAt, policy)).toBeUndefined();
+        const first = nextWarningAt(ruled, ruled.renewAt, policy);
+        expect(first).toBeGreaterThan(ruled.renewAt);
+        expect(first).toBeLessThan(ruled.notAfter);
+        expect(dueWarning(ruled, {}, first, policy)).toBe(ruled.notAfter - first);
+      }
+    }
   });
 
   it("of a short life comes in its last quarter", () => {

@@ -28,11 +28,13 @@ interface Scenario {
   retryAfter?: number;
   /** Milliseconds, from 0. */
   until?: number;
+  count?: number;
 }
 
 interface Result {
-  /** Renewals on each day, and polls in each hour, from when all have come. */
+  /** Renewals on each day and in each hour, and polls in each hour, from 0. */
   days: number[];
+  renewals: number[];
   hours: number[];
   expired: number;
   tooEarly: number;
@@ -40,12 +42,13 @@ interface Result {
 
 /** Goes from event to event in the order of time, by hour: within one the order does not matter. */
 function simulate(scenario: Scenario): Result {
-  const { ari, lifetime, begins, policy = ONCE, retryAfter = YEARS, until = YEARS } = scenario;
+  const { ari, lifetime, begins, policy = ONCE, retryAfter = YEARS, until = YEARS, count = COUNT } = scenario;
   const random = randomFrom(4_711);
   const agenda: number[][] = Array.from({ length: Math.ceil(YEARS / HOUR) + 1 }, () => []);
-  const certificates: (Certificate | undefined)[] = new Array(COUNT).fill(undefined);
+  const certificates: (Certificate | undefined)[] = new Array(count).fill(undefined);
   const result: Result = {
     days: new Array(730).fill(0),
+    renewals: new Array(730 * 24).fill(0),
     hours: new Array(730 * 24).fill(0),
     expired: 0,
     tooEarly: 0,
@@ -70,6 +73,8 @@ function simulate(scenario: Scenario): Result {
     if (now < earliest(leaf, ari)) result.tooEarly++;
     const day = Math.floor(now / DAY);
     result.days[day] = (result.days[day] ?? 0) + 1;
+    const hour = Math.floor(now / HOUR);
+    result.renewals[hour] = (result.renewals[hour] ?? 0) + 1;
     obtain(index, now);
   };
   const ask = (index: number, { name, leaf, schedule }: Certificate, now: number): void => {
@@ -82,7 +87,7 @@ function simulate(scenario: Scenario): Result {
     certificates[index] = { name, leaf: after, schedule: planned.schedule };
     plan(index, next(after, planned.schedule));
   };
-  for (let index = 0; index < COUNT; index++) plan(index, begins(index));
+  for (let index = 0; index < count; index++) plan(index, begins(index));
   for (const [hour, slot] of agenda.entries()) {
     // More may come into the slot while it is gone through.
     for (const index of slot) {
@@ -142,9 +147,12 @@ describe.each([true, false])("with renewal information: %s", { timeout: 60_000 }
   it("an import of 10,000 at once, as fast as the limits allow, comes back over more days than it came in", () => {
     // 300 at once, then one every 36 s: four days.
     const begins = (n: number): number => Math.max(0, n - 300) * 36_000;
-    const { days, expired } = simulate({ ari, lifetime: () => 90 * DAY, begins });
+    const { days, renewals, expired } = simulate({ ari, lifetime: () => 90 * DAY, begins });
     const busiestDayOfTheImport = 300 + DAY / 36_000;
     expect(Math.max(...days)).toBeLessThanOrEqual(busiestDayOfTheImport);
+    // 100 an hour come one by one, and the 300 spread over a day: as much again is what chance may add (five sigma).
+    const expected = 100 + 300 / 24;
+    expect(Math.max(...renewals)).toBeLessThanOrEqual(expected + 5 * Math.sqrt(expected));
     const round = (n: number): number[] => days.slice(n * 60 - 5, n * 60 + 25).filter((count) => count > 0);
     expect(round(2).length).toBeGreaterThan(round(1).length - 1);
     expect(Math.max(...round(4))).toBeLessThan(Math.max(...round(1)));
@@ -162,4 +170,51 @@ it("10,000 that came within an hour are asked about four times a day, evenly ove
   const asked = hours.slice(24, 9 * 24);
   expect(mean(asked)).toBeCloseTo(COUNT / 6, -1);
   expect(Math.max(...asked)).toBeLessThanOrEqual(1.3 * mean(asked));
+});
+
+/** Fewer of them, as each is asked about hundreds of times. */
+it.each([
+  ["90 days", () => 90 * DAY, 90 * DAY],
+  ["64 days", () => 64 * DAY, 64 * DAY],
+  ["45 days", () => 45 * DAY, 45 * DAY],
+  ["160 hours", () => 160 * HOUR, 160 * HOUR],
+])(
+  "%s: asked about four times a day, no hour has three times the polls of the mean, and none is late",
+  {
+    timeout: 60_000,
+  },
+  (_, lifetime, life) => {
+    const count = 200;
+    const begins = (n: number): number => (n / count) * ((life * 2) / 3);
+    // Until each was renewed at least once, and the new leaf asked about.
+    const until = life * 1.5;
+    const scenario = { ari: true, lifetime, begins, policy: RENEWAL, retryAfter: 6 * HOUR, until, count };
+    const { hours, renewals, expired, tooEarly } = simulate(scenario);
+    const settled = hours.slice(Math.ceil((life * 2) / 3 / HOUR), Math.floor(until / HOUR));
+    // A new leaf's first poll comes within its interval: a little more than four times a day.
+    expect(mean(settled)).toBeGreaterThan((count / 6) * 0.95);
+    expect(mean(settled)).toBeLessThan((count / 6) * 1.1);
+    expect(Math.max(...settled)).toBeLessThanOrEqual(3 * mean(settled));
+    expect(renewals.reduce((sum, n) => sum + n, 0)).toBeGreaterThanOrEqual(count);
+    expect({ expired, tooEarly }).toEqual({ expired: 0, tooEarly: 0 });
+  },
+);
+
+it("10,000 that the CA was asked about at once, as after an outage, drift apart where it names no time", () => {
+  const random = randomFrom(815);
+  const leaf = { notBefore: 0, notAfter: 90 * DAY, issuer: "CA", serial: "01", renewAt: 60 * DAY };
+  const window = windowOf(leaf);
+  const minutes: number[] = new Array(360).fill(0);
+  for (let index = 0; index < COUNT; index++) {
+    const schedule: RenewalState = { window, pollAt: 0 };
+    let now = 0;
+    for (let polls = 0; polls < 12; polls++) {
+      const context = { name: `n${index}.example`, now, random: random.below(2 ** 20) / 2 ** 20 };
+      now = afterPoll(leaf, schedule, { kind: "info", window }, context, RENEWAL).schedule.pollAt ?? now;
+    }
+    const minute = Math.floor(now / 60_000) % minutes.length;
+    minutes[minute] = (minutes[minute] ?? 0) + 1;
+  }
+  // After three days, all at the same moment would still be 10,000 in one minute.
+  expect(Math.max(...minutes)).toBeLessThanOrEqual(4 * mean(minutes));
 });
