@@ -84,7 +84,7 @@ export function afterPoll(
   }
   const { window, explanationUrl } = polled;
   const { explanationUrl: __, ...rest } = kept;
-  const isEarly = isMovedForward(window, schedule.window, leaf);
+  const isEarly = window.start <= context.now + DAY && isMovedForward(window, schedule.window, leaf);
   return {
     renewAt: instantIn(window, leaf, schedule, { ...context, isEarly }, policy),
     schedule: {
@@ -110,7 +110,8 @@ function instantIn(
   // Whoever has a rule of his own wants to hear from the CA only of what cannot wait.
   if (policy.renewBefore !== undefined && !isEarly) return renewAtOf(leaf, name, policy);
   const last = leaf.notAfter - (leaf.notAfter - leaf.notBefore) / 10;
-  const first = schedule.window ? now : keptUntil(leaf);
+  // A CA that would have had it renewed before it was there would have the next one, too.
+  const first = schedule.window || chosen > now ? now : keptUntil(leaf);
   return Math.round(Math.max(now, first, Math.min(chosen, last)));
 }
 

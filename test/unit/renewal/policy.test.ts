@@ -115,7 +115,17 @@ describe("the window that the CA suggests", () => {
     );
     expect(again.renewAt).toBeGreaterThanOrEqual(moved.start);
     expect(again.renewAt).toBeLessThan(moved.end);
-    expect(again.isEarly).toBe(true);
+    // Sooner than it was, and no incident: nothing need be done today.
+    expect(again.isEarly).toBe(false);
+    const today = { start: NOW + DAY, end: NOW + 2 * DAY };
+    const incident = afterPoll(
+      { ...leaf, renewAt },
+      schedule,
+      { kind: "info", window: today },
+      context,
+      RENEWAL,
+    );
+    expect(incident.isEarly).toBe(true);
   });
 
   it("means at once where it lies in the past", () => {
