@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { CertificateRecord } from "../core/certificate.ts";
 import { AppError, asAppError } from "../core/errors.ts";
-import { lostNodes } from "../deploy/removal.ts";
+import { lostPlaces } from "../deploy/removal.ts";
 import type { House } from "../runtime/house.ts";
 import { removeCertificate, stillOn } from "../runtime/removing.ts";
 import { caOfLeaf, checkRevocable, revokeLeaf } from "../runtime/revoking.ts";
@@ -36,11 +36,12 @@ export async function removeAndWait(
   const name = record.spec.names[0] ?? record.id;
   // Before anything is taken away: afterwards it would be too late to find that it cannot be revoked.
   const revocation = revoke ? await prepareRevocation(house, record, name) : undefined;
-  const lost = lostNodes(record, house.config.terminations);
+  const lost = lostPlaces(record, house.config.terminations).map(({ node, vipPort }) => `${node}:${vipPort}`);
   const removed = (await removeCertificate(house, record)) !== undefined;
-  const owed = removed ? await waitForNodes(house, record.id, max) : [];
+  const owed = removed ? await waitForNodes(house, record.id, max) : "asked";
+  if (owed === "asked") return { name, removed: false, revoked: false, owed: [], lost };
   const report: RemovalReport = { name, removed, revoked: false, owed, lost };
-  if (!removed || !revocation) return report;
+  if (!revocation) return report;
   if (owed.length > 0)
     return {
       ...report,
@@ -74,13 +75,15 @@ async function prepareRevocation(
   return () => revokeLeaf(house, ca, bundle.leafPem, "cessationOfOperation");
 }
 
-async function waitForNodes(house: House, id: string, max: number): Promise<string[]> {
+/** The nodes that still have it, or "asked" where it has been asked for again meanwhile. */
+async function waitForNodes(house: House, id: string, max: number): Promise<string[] | "asked"> {
   const workers = new InProcessWorkers(house);
   const until = Date.now() + max;
   try {
     for (let looks = 0; ; looks++) {
       const left = await stillOn(house, id);
-      if (left === undefined) return [];
+      if (left === "forgotten") return [];
+      if (left === "asked") return left;
       const names = [...new Set(left.map(({ node }) => node))];
       if (Date.now() >= until) return names;
       const faults = await house.nodes.faults(left.map(({ node, vipPort }) => ({ name: node, vipPort })));

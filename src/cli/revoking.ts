@@ -1,7 +1,7 @@
 import { X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { type CertificateRecord, isObtained } from "../core/certificate.ts";
+import { type CertificateRecord, firstNameOf, isObtained } from "../core/certificate.ts";
 import { AppError, usageError } from "../core/errors.ts";
 import type { House } from "../runtime/house.ts";
 import { caOfLeaf, noteRevoked, type RevocationReason, revokeLeaf } from "../runtime/revoking.ts";
@@ -64,6 +64,12 @@ export async function revokeFile(
   caName: string | undefined,
 ): Promise<{ serial: string; ca: string }> {
   const { pem, serial } = readLeaf(path);
+  const [owner] = await house.certificates.ownersOf([serial]);
+  if (owner !== undefined)
+    throw usageError(
+      "in_use",
+      `${path} is the certificate in use of ${firstNameOf(owner)}: certherd revoke ${firstNameOf(owner)} revokes it and replaces it.`,
+    );
   const beside = caName ?? provenanceBeside(path);
   if (beside === undefined && house.config.cas.length > 1)
     throw usageError("bad_option", `Which CA ${path} is from is not known; give --ca NAME.`);

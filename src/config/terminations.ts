@@ -1,3 +1,4 @@
+import { normalize } from "node:path/posix";
 import { z } from "zod";
 import { address, duration, port } from "./fields.ts";
 
@@ -150,9 +151,9 @@ function sharedPaths(
 ): [path: string, ports: string[]][] {
   const users = new Map<string, { path: string; ports: Set<string> }>();
   for (const [vipPort, { nodes }] of Object.entries(given))
-    for (const { name, target: settings } of nodes)
-      for (const path of ownedPaths(settings)) {
-        const key = `${name}\n${path}`;
+    for (const { name, host, target: settings } of nodes)
+      for (const path of ownedPaths(settings).map((given) => normalize(`${given}/`).slice(0, -1))) {
+        const key = `${host ?? name}\n${path}`;
         const { ports } = users.get(key) ?? { ports: new Set<string>() };
         users.set(key, { path: `${path} of ${name}`, ports: ports.add(vipPort) });
       }

@@ -77,6 +77,8 @@ export interface IssuedLeaf {
   set?: string;
   /** It took no token of new orders and registered domains, as it renewed one for the same names. */
   exempt?: boolean;
+  /** When the one was obtained that took those tokens, where that was within the week before. */
+  paidAt?: number;
   /** The serial of the one for the same names that it renews. */
   renews?: string;
   /** When we had it revoked, milliseconds since the epoch. */

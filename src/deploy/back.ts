@@ -36,10 +36,12 @@ export async function takeBack(
   const before = new Map(
     wrong.flatMap(({ record }) => {
       const bundle = previous.get(record.id);
-      return bundle && isGood(bundle, record, deps.clock.now()) ? [[record.id, bundle] as const] : [];
+      return bundle && isGood(bundle, record, node.name, deps.clock.now())
+        ? [[record.id, bundle] as const]
+        : [];
     }),
   );
-  const none = wrong.filter(({ record }) => record.served === undefined).map(({ record }) => record);
+  const none = wrong.filter((each) => isFirst(each, node.name)).map(({ record }) => record);
   const bundles = [...before.values()];
   const failures = new Map([
     ...(bundles.length > 0 ? await target.put(bundles) : []),
@@ -54,25 +56,32 @@ export async function takeBack(
   });
 }
 
-/** The one that was in use, and that has not ended. */
-function isGood(bundle: Bundle, { served }: CertificateRecord, now: number): boolean {
-  return bundle.serial === served && Date.parse(new X509Certificate(bundle.leafPem).validTo) > now;
+/** The one that was in use, everywhere or on this node, and that has not ended. */
+function isGood(bundle: Bundle, { served, nodes }: CertificateRecord, node: string, now: number): boolean {
+  const wasInUse = bundle.serial === served || bundle.serial === nodes?.[node]?.serial;
+  return wasInUse && Date.parse(new X509Certificate(bundle.leafPem).validTo) > now;
+}
+
+/** Neither all nodes nor this one were ever seen to serve one. */
+function isFirst({ record: { served, nodes } }: Wrong, node: string): boolean {
+  return served === undefined && !nodes?.[node]?.serial;
 }
 
 function whatWasDone(
   node: string,
-  { record, serial }: Wrong,
+  each: Wrong,
   {
     bundle,
     served,
     failures,
   }: { bundle: Bundle | undefined; served: string | undefined; failures: Failures },
 ): string {
+  const { record, serial } = each;
   const failure = failures.get(record.id);
   if (failure) return `What was there before could not be put back: ${failure.message}`;
   if (served !== undefined) return `${node} has got back the certificate before it.`;
   if (bundle) return `${node} has been given back the certificate before it.`;
-  if (record.served === undefined) return `It was taken away from ${node} again.`;
+  if (isFirst(each, node)) return `It was taken away from ${node} again.`;
   if (record.served === serial) return "It is left as it is, as it was in use before.";
   return "It is left as it is, as the one before it is there no more, or has ended.";
 }

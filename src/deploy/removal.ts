@@ -20,13 +20,12 @@ export function placesOf(
   return [...wanted, ...others];
 }
 
-/** Nodes that are configured no more: what is there cannot be taken away. */
-export function lostNodes(
-  record: Pick<CertificateRecord, "spec" | "nodes">,
+/** Places that are configured no more, a node or its port: what is there cannot be taken away. */
+export function lostPlaces(
+  { nodes }: Pick<CertificateRecord, "nodes">,
   terminations: Terminations,
-): string[] {
-  const reached = new Set(placesOf(record, terminations).map(({ node }) => node));
-  return Object.keys(record.nodes ?? {}).filter((node) => !reached.has(node));
+): { node: string; vipPort: number }[] {
+  return everywhere(nodes).filter((place) => !isConfigured(terminations, place));
 }
 
 /**
@@ -42,7 +41,7 @@ export async function beginRemoval(deps: RemovalDeps, record: CertificateRecord)
     at,
   );
   await deps.certificates.noteNodes(
-    lostNodes(record, deps.terminations).map((node) => ({ id: record.id, node, state: undefined })),
+    lostPlaces(record, deps.terminations).map((place) => ({ ...place, id: record.id, state: undefined })),
     at,
   );
   const { id, generation, spec } = record;

@@ -66,11 +66,15 @@ export class NodeWatch {
     });
     const verdicts = new Map([...first, ...second]);
     const drifted: Drifted[] = [];
+    let down: { record: CertificateRecord; error: AppError } | undefined;
     for (const record of records) {
       const verdict = verdicts.get(record.id);
       if (verdict?.kind === "wrong") drifted.push({ record, verdict });
-      if (verdict?.kind === "unreachable") return await this.#down(record, verdict.error);
+      if (verdict?.kind === "unreachable") down ??= { record, error: verdict.error };
     }
+    // Where it answers under other names, it is not the node that is down.
+    const answers = [...verdicts.values()].some(({ kind }) => kind !== "unreachable");
+    if (down && !answers) return await this.#down(down.record, down.error);
     await this.#heal(await this.#stillServed(drifted));
   }
 

@@ -42,16 +42,20 @@ export async function orderAgain(
       await journal.append(
         specs.map((spec, index) => ({ line: counts.rows + index + 1, at, spec, force: true })),
       );
-      await enqueuer.enqueue(specs, {
+      const accepted = await enqueuer.enqueue(specs, {
         importId: id,
         force: true,
         renewal: true,
         accounts: records.map(caOf),
+        renews: records.map(({ leaf }) => leaf?.serial),
         ...(priority === undefined ? {} : { priority }),
       });
+      // What was paused, removed or renewed since it was chosen is left as it is.
+      const asked = accepted.filter(({ action }) => action !== "unchanged").length;
       counts.rows += records.length;
-      counts.accepted += records.length;
-      counts.retried += records.length;
+      counts.accepted += asked;
+      counts.retried += asked;
+      counts.unchanged += records.length - asked;
       await imports.setCounts(id, counts, at);
     }
     await journal.append([{ end: counts }]);
@@ -59,5 +63,5 @@ export async function orderAgain(
     await journal.close();
   }
   await enqueuer.finishReading(id, counts);
-  return { id, count: counts.rows };
+  return { id, count: counts.accepted };
 }

@@ -69,6 +69,8 @@ export class Enqueuer {
       priority?: number;
       /** The account of each that has one already, with an order in hand or the certificate that it renews. */
       accounts?: readonly (string | undefined)[];
+      /** The serials of the leaves that are to be renewed, as long as those are in use and at rest. */
+      renews?: readonly (string | undefined)[];
       beforeAdmission?: (accepted: Accepted[]) => Promise<void>;
     } = {},
   ): Promise<Accepted[]> {

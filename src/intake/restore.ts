@@ -205,8 +205,10 @@ async function resumeOrders(
   orders: ReadonlyMap<string, PendingOrder>,
 ): Promise<void> {
   for (const { id, generation, action } of accepted) {
-    const order = action === "new" ? orders.get(id) : undefined;
-    if (order) await deps.certificates.claimOrder(id, generation, order.orderUrl);
+    const order = orders.get(id);
+    // Generations begin anew with a certificate of which nothing else is left.
+    if (order && (action === "new" || order.generation === generation))
+      await deps.certificates.claimOrder(id, generation, order.orderUrl);
   }
 }
 

@@ -54,7 +54,7 @@ export function admitHandler(deps: IssuanceDeps, line: "admit" | "renew" = "admi
     // An order of an earlier generation ends at its next step; this one begins after it.
     if (orders.inFlight) return { kind: "later", at: clock.now() + ONE_AT_A_TIME };
     if (orders.total >= ORDERS_IN_FLIGHT) return pause(deps, line, HOLD_BACK);
-    const admission = await askLedger(deps, record);
+    const admission = await askLedger(deps, record, job);
     if (admission.kind !== "ok") return await refused(deps, { job, record, line }, admission);
     // It waits for nothing any more. The order's turn takes `waiting` for a failure of its own generation.
     if (admission.waiting)
@@ -189,8 +189,9 @@ export async function backToAdmission(
   const { account, producer, clock } = deps;
   await account.ledger.release(holderOf(record));
   await account.breaker.ended(holderOf(record));
-  const { id, generation, renewal } = job;
-  const admission = { id, generation, account: account.name, priority: record.spec.priority };
+  const { id, generation, renewal, plain } = job;
+  const about = { id, generation, account: account.name, priority: record.spec.priority };
+  const admission = { ...about, ...(plain ? { plain } : {}) };
   await producer.admit(
     [{ ...admission, ...(renewal ? { renewal } : {}), ...(at === undefined ? {} : { at }) }],
     clock.now(),

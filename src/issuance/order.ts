@@ -1,4 +1,4 @@
-import type { Order } from "../acme/session.ts";
+import type { Order, OrderOptions } from "../acme/session.ts";
 import { type CertificateRecord, holderOf } from "../core/certificate.ts";
 import { AppError, asAppError } from "../core/errors.ts";
 import { DONE, type Handler, type Outcome } from "../queue/consumer.ts";
@@ -10,7 +10,7 @@ import { askAgain, fail } from "./failure.ts";
 import { pollAt } from "./polling.ts";
 import type { IssuanceDeps, Turn } from "./ports.ts";
 import { parkNames, refusedByCa, UNTOLD } from "./refused.ts";
-import { isReplacementRefused, replacesOf } from "./replaces.ts";
+import { exemptionNow, isReplacementRefused, replacesOf } from "./replaces.ts";
 import { finalize, handOver, save } from "./save.ts";
 
 /**
@@ -120,12 +120,16 @@ async function newOrder(turn: Turn): Promise<Order | undefined> {
   await canAnswer(turn);
   if (!(await deps.leadsHere(record))) {
     await account.ledger.release(holderOf(record));
-    const { renewal = false } = turn.job;
-    const again = { id, generation, renewal, account: account.name, priority: record.spec.priority };
+    const { renewal = false, plain = false } = turn.job;
+    const { priority } = record.spec;
+    const again = { id, generation, renewal, plain, account: account.name, priority };
     await producer.enqueue([again], clock.now());
     return undefined;
   }
+  // Looked up before anything is counted.
+  const options = await optionsOf(turn);
   if (!(await hasTokens(turn))) return undefined;
+  const exemption = exemptionNow(deps, record, turn.job);
   // Noted first: whoever pauses it from now on may find it counted by the CA.
   await account.ledger.sending(holderOf(record));
   const change = { status: "ordering", event: { what: "ordering" } } as const;
@@ -134,7 +138,7 @@ async function newOrder(turn: Turn): Promise<Order | undefined> {
     await account.ledger.release(holderOf(record));
     return undefined;
   }
-  const order = await place(turn);
+  const order = await place(turn, options);
   if (order === undefined) return await newOrder(turn);
   await account.ledger.ordered(holderOf(record));
   if (await account.breaker.passed("ca")) deps.tell(`Orders from ${account.name} go on: it answers again.`);
@@ -143,24 +147,27 @@ async function newOrder(turn: Turn): Promise<Order | undefined> {
   // Another worker was quicker, as can happen when this one was thought dead: that order stands, with its key.
   if (url !== order.url) return await session.getOrder(url);
   await files.discardPending(id);
-  await files.savePendingOrder(id, { generation, orderUrl: url, ca: account.name });
+  await files.savePendingOrder(id, { generation, orderUrl: url, ca: account.name, exemption });
   return order;
 }
 
-/** Undefined where the CA would not have it said what the order replaces: it is asked for again without. */
-async function place(turn: Turn): Promise<Order | undefined> {
-  const { deps, session, record, job } = turn;
-  const { account } = deps;
+async function optionsOf({ deps: { account }, record, job }: Turn): Promise<OrderOptions> {
   const profile = await account.profileFor(record);
   const replaces = await replacesOf(account, record, job);
+  return {
+    ...(profile === undefined ? {} : { profile }),
+    ...(replaces === undefined ? {} : { replaces }),
+  };
+}
+
+/** Undefined where the CA would not have it said what the order replaces: it is asked for again without. */
+async function place(turn: Turn, options: OrderOptions): Promise<Order | undefined> {
+  const { deps, session, record, job } = turn;
   try {
-    return await session.newOrder(record.spec.names, {
-      ...(profile === undefined ? {} : { profile }),
-      ...(replaces === undefined ? {} : { replaces }),
-    });
+    return await session.newOrder(record.spec.names, options);
   } catch (error) {
-    if (replaces === undefined || !isReplacementRefused(error, job)) throw error;
-    await account.ledger.unsent(holderOf(record));
+    if (options.replaces === undefined || !isReplacementRefused(error, job)) throw error;
+    await deps.account.ledger.unsent(holderOf(record));
     // It pays now for what a renewal within the window need not.
     turn.job = { ...job, plain: true };
     return undefined;

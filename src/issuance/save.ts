@@ -16,9 +16,12 @@ import { settle } from "../store/settlement.ts";
 import type { IssuanceDeps, Turn } from "./ports.ts";
 import { exemptionNow } from "./replaces.ts";
 
+const WEEK = 7 * 86_400_000;
+
 /** Asks for the certificate (RFC 8555 §7.4). Its key is on disk before, as the CA certifies it from then on. */
-export async function finalize({ deps, session, record }: Turn, order: Order): Promise<Order> {
-  const key = await deps.files.pendingKey(record.id, () => newKey(deps, record));
+export async function finalize(turn: Turn, order: Order): Promise<Order> {
+  const { deps, session, record } = turn;
+  const key = await deps.files.pendingKey(record.id, () => newKey(turn));
   const change = { status: "finalizing", event: { what: "finalizing" } } as const;
   await deps.certificates.transition(record.id, record.generation, change, deps.clock.now());
   await deps.account.ledger.finalizing(holderOf(record));
@@ -26,15 +29,21 @@ export async function finalize({ deps, session, record }: Turn, order: Order): P
 }
 
 /** The one in use where that is wanted, unless it is of another type now, or its certificate was revoked. */
-async function newKey(
-  { files, renewals }: IssuanceDeps,
-  { id, spec, leaf }: CertificateRecord,
-): Promise<string> {
-  if (renewals.reuseKey && leaf && leaf.revokedAt === undefined) {
+async function newKey({ deps, record, job }: Turn): Promise<string> {
+  const { files, renewals } = deps;
+  const { id, spec, leaf } = record;
+  // Not one that the CA did not like.
+  if (renewals.reuseKey && !job.rekeyed && leaf && leaf.revokedAt === undefined) {
     const bundle = await files.bundle(id);
     if (bundle?.serial === leaf.serial && keyTypeOf(bundle.keyPem) === spec.keyType) return bundle.keyPem;
   }
   return await generateKey(spec.keyType);
+}
+
+/** A ledger that is lost is put together from the newest leaves: what the one before took still counts for a week. */
+function paidBefore(before: IssuedLeaf | undefined, now: number): { paidAt?: number } {
+  const at = before?.exempt ? before.paidAt : before?.issuedAt;
+  return at !== undefined && now - at < WEEK ? { paidAt: at } : {};
 }
 
 interface Saved {
@@ -55,17 +64,27 @@ export async function save(turn: Turn, order: Order): Promise<void> {
   const resting = restingStatus(deps, record);
   const change = { ...resting, attempts: 0, leaf, schedule, event };
   const isNew = await settle(deps, record, change, { committed: true });
-  if (!isNew) await putAwayIfRemoved(deps, record.id);
+  if (!isNew) await overtaken(deps, record, { leaf, schedule });
   if (isNew && resting.status === "issued")
     deps.tell(`Successfully issued and uploaded new cert ${record.spec.names[0]}, finished`);
   await handOver(deps, record.id);
 }
 
-/** Removed while its order was fetched: its files say so again, or go to the archive, where the rest is. */
-async function putAwayIfRemoved({ certificates, files, clock }: IssuanceDeps, id: string): Promise<void> {
+/**
+ * Stopped while its order was fetched: paused, it has its certificate, and stays paused; removed, its files say so again,
+ * or go to the archive, where the rest is.
+ */
+async function overtaken(
+  deps: IssuanceDeps,
+  { id, generation }: CertificateRecord,
+  saved: Saved,
+): Promise<void> {
+  const { certificates, files, clock } = deps;
   const record = await certificates.get(id);
   if (record === undefined) await files.archive(id, clock.now());
   else if (record.status === "removed") await files.saveState(id, certificateFile(record));
+  else if (record.status === "paused" && record.generation === generation)
+    await settle(deps, record, { status: "paused", reason: "person", attempts: 0, ...saved });
 }
 
 /** To its nodes, where it has some. The index says so first: who comes back to this order does it again. */
@@ -100,7 +119,8 @@ async function saveNew({ deps, session, record, job }: Turn, order: Order, key: 
   const { names } = record.spec;
   const now = clock.now();
   const chain = checkChain(await session.certificate(order), key, names, now);
-  const exemption = exemptionNow(deps, record, job);
+  // As it was when it was ordered: the window may have ended since.
+  const exemption = (await deps.files.pendingOrder(record.id))?.exemption ?? exemptionNow(deps, record, job);
   // The CA counts it all the same.
   if (exemption === "ari") await account.ledger.spendSet(names);
   const exempt = exemption !== "none";
@@ -113,7 +133,7 @@ async function saveNew({ deps, session, record, job }: Turn, order: Order, key: 
     set: namesKey(names),
     generation: record.generation,
     ...(record.leaf?.set === namesKey(names) ? { renews: record.leaf.serial } : {}),
-    ...(exempt ? { exempt } : {}),
+    ...(exempt ? { exempt, ...paidBefore(record.leaf, now) } : {}),
   };
   const { orderUrl: _, reason: __, detail: ___, until: ____, error: _____, ...kept } = record;
   const issued: CertificateRecord = { ...kept, ...restingStatus(deps, record), attempts: 0, leaf, schedule };

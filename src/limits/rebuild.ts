@@ -2,7 +2,7 @@ import type { Redis } from "ioredis";
 import { type CertificateRecord, namesKey } from "../core/certificate.ts";
 import { keys } from "../store/keys.ts";
 import { execAll } from "../store/script.ts";
-import { bucketsOf } from "./buckets.ts";
+import { type Bucket, bucketsOf } from "./buckets.ts";
 import type { CaLimits } from "./table.ts";
 
 const CHUNK = 1_000;
@@ -29,12 +29,18 @@ export class LedgerRebuild {
     if (!limits || leaf?.ca === undefined || leaf.issuedAt === undefined) return;
     // Asked for with other names since: which ones it has is not known any more.
     if (leaf.set !== undefined && leaf.set !== namesKey(spec.names)) return;
-    for (const bucket of bucketsOf(spec.names, limits, leaf.exempt ? "renewal" : "none")) {
-      const key = keys.bucket(bucket.limit, leaf.ca, bucket.subject);
-      const spent = this.#spent.get(key) ?? { emission: bucket.emission, at: [] };
-      this.#spent.set(key, spent);
-      spent.at.push(leaf.issuedAt);
-    }
+    for (const bucket of bucketsOf(spec.names, limits, leaf.exempt ? "renewal" : "none"))
+      this.#spend(leaf.ca, bucket, leaf.issuedAt);
+    if (leaf.paidAt === undefined) return;
+    // The one before, which has taken tokens of all.
+    for (const bucket of bucketsOf(spec.names, limits, "none")) this.#spend(leaf.ca, bucket, leaf.paidAt);
+  }
+
+  #spend(ca: string, { limit, subject, emission }: Bucket, at: number): void {
+    const key = keys.bucket(limit, ca, subject);
+    const spent = this.#spent.get(key) ?? { emission, at: [] };
+    this.#spent.set(key, spent);
+    spent.at.push(at);
   }
 
   /** Writes what was gathered; a bucket that is there already knows better. */

@@ -1,8 +1,8 @@
 import { accountOf, type CertificateRecord } from "../core/certificate.ts";
 import { rfc3339 } from "../core/clock.ts";
 import { AppError, asAppError, type StoredError, storedError } from "../core/errors.ts";
-import { DONE, type Handler, type Outcome } from "../queue/consumer.ts";
-import type { CheckJob } from "../queue/names.ts";
+import { DONE, type Handler, type JobContext, type Outcome } from "../queue/consumer.ts";
+import { type CheckJob, certificatePriority } from "../queue/names.ts";
 import type { Producer } from "../queue/producer.ts";
 import type { Transition } from "../store/certificates.ts";
 import { type SettlementDeps, settle } from "../store/settlement.ts";
@@ -31,7 +31,8 @@ const AGAIN = 60_000;
  * its owner, or for this host, is looked at again on a schedule of its own: that costs the CA nothing.
  */
 export function checkHandler(deps: CheckDeps): Handler<CheckJob> {
-  return async (job, { signal }) => {
+  return async (job, context) => {
+    const { signal } = context;
     const { certificates, clock, mode } = deps;
     const record = await certificates.get(job.id);
     if (record && record.generation < job.generation)
@@ -43,14 +44,14 @@ export function checkHandler(deps: CheckDeps): Handler<CheckJob> {
     // An order that is about to end, by coming back to here perhaps: what comes of it will be seen.
     if (ordered) return { kind: "later", at: clock.now() + ONE_AT_A_TIME };
     // An order that is there has been paid for.
-    if (mode === "off" || record.orderUrl !== undefined) return await handOver(deps, record, job);
+    if (mode === "off" || record.orderUrl !== undefined) return await handOver(deps, record, job, context);
     if (record.status !== "waiting")
       await certificates.transition(job.id, job.generation, { status: "checking" }, clock.now());
     const verdict = await verdictOn(deps, record);
     if (signal.aborted) return { kind: "later", at: clock.now(), data: job };
     if (verdict instanceof AppError) return await unchecked(deps, record, job, verdict);
-    if (verdict.kind === "ready") return await handOver(deps, record, job);
-    if (mode === "warn") return await handOver(deps, record, job, verdict.detail);
+    if (verdict.kind === "ready") return await handOver(deps, record, job, context);
+    if (mode === "warn") return await handOver(deps, record, job, context, verdict.detail);
     return await waitFor(deps, record, job, verdict);
   };
 }
@@ -73,8 +74,9 @@ async function verdictOn(deps: CheckDeps, record: CertificateRecord): Promise<Ve
 
 async function handOver(
   { certificates, producer, clock, account, mode }: CheckDeps,
-  { id, generation, spec }: CertificateRecord,
-  { renewal }: CheckJob,
+  { id, generation }: CertificateRecord,
+  { renewal, plain }: CheckJob,
+  { priority }: Pick<JobContext<CheckJob>, "priority">,
   warning?: string,
 ): Promise<Outcome<CheckJob>> {
   const now = clock.now();
@@ -83,7 +85,9 @@ async function handOver(
   const change = { status: "queued", ...checkedAt, ...event } as const;
   // Somebody may have paused it meanwhile.
   if (!(await certificates.transition(id, generation, change, now)).ok) return DONE;
-  const admission = { id, generation, account, priority: spec.priority, ...(renewal ? { renewal } : {}) };
+  const marks = { ...(renewal ? { renewal } : {}), ...(plain ? { plain } : {}) };
+  // As it was asked for: an urgent renewal is more than its certificate is worth otherwise.
+  const admission = { id, generation, account, priority: certificatePriority(priority), ...marks };
   await producer.admit([admission], now);
   return DONE;
 }

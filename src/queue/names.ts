@@ -53,6 +53,8 @@ export interface CertificateJob {
   generation: number;
   /** It renews a certificate for the same names. */
   renewal?: boolean;
+  /** The CA would not have it said which certificate the order replaces. */
+  plain?: boolean;
 }
 
 /** A check's checkpoint: how often the names did not lead here, and since when (milliseconds since the epoch). */
@@ -73,8 +75,6 @@ export interface OrderJob extends CertificateJob {
   polls?: number;
   /** Tries in a row that failed for nobody's fault. */
   transient?: number;
-  /** The CA would not have it said which certificate this order replaces. */
-  plain?: boolean;
   /** Key and CSR have been replaced once, as the CA did not like them. */
   rekeyed?: boolean;
 }

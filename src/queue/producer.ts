@@ -82,10 +82,15 @@ export class Producer extends QueueView {
       for (let from = 0; from < group.length; from += CHUNK)
         await this.queue(queue).addBulk(
           group.slice(from, from + CHUNK).map((admission) => {
-            const { id, generation, renewal, priority, at } = admission;
+            const { id, generation, renewal, plain, priority, at } = admission;
             return {
               name: stageOf(admission),
-              data: { id, generation, ...(renewal ? { renewal } : {}) } satisfies CertificateJob,
+              data: {
+                id,
+                generation,
+                ...(renewal ? { renewal } : {}),
+                ...(plain ? { plain } : {}),
+              } satisfies CertificateJob,
               opts: {
                 ...LEAVE_NOTHING,
                 jobId: jobIds[stageOf(admission)](id, generation),

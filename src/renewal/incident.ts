@@ -36,6 +36,7 @@ export async function tellOfIncidents(deps: IncidentDeps, cas: readonly string[]
     const [total, doneBy] = await Promise.all([deps.total(), deps.doneBy()]);
     const title = `${ca} wants ${incident.count} certificates replaced now`;
     await deps.tell(incident.first, title, words(ca, incident, total, doneBy));
+    await deps.incidents.told(ca, incident);
   }
 }
 
@@ -44,7 +45,7 @@ function words(ca: string, incident: Incident, total: number, doneBy: number | u
   const until = doneBy === undefined ? "as fast as its limits allow" : `by ${rfc3339(doneBy)}`;
   return [
     `Since ${rfc3339(since)} ${ca} suggests for ${count} certificates, of ${asked} that it has been asked about so far, that they be renewed long before their time, as it does before it revokes them. There are ${total} in all.`,
-    `They go before all other renewals, and are renewed ${until}. The others are asked about as often as the CA allows; what they need is done without another mail.`,
+    `They go before all other renewals, and are renewed ${until}. The others are asked about as often as the CA allows; there is another mail if they become ten times as many.`,
     "certherd list shows when each is renewed, and certherd show NAME why.",
   ].join("\n\n");
 }

@@ -27,6 +27,9 @@ const SPREAD_PART = 30;
 /** What a CA would have renewed as soon as it was obtained is kept for this part of its lifetime, or an hour: no loop. */
 const KEPT_PART = 10;
 
+/** The part of a window that is chosen from: an order takes its time, and is to be done within it. */
+const WITHIN = 0.95;
+
 /** A CA is asked at least this often in a certificate's life. */
 const POLLS_A_LIFE = 20;
 
@@ -106,9 +109,11 @@ function instantIn(
   policy: RenewalPolicy,
 ): number {
   if (schedule.window && isSame(window, schedule.window)) return leaf.renewAt;
-  const chosen = Math.round(window.start + random * (window.end - window.start));
+  const chosen = Math.round(window.start + random * WITHIN * (window.end - window.start));
   // Whoever has a rule of his own wants to hear from the CA only of what cannot wait.
-  if (policy.renewBefore !== undefined && !isEarly) return renewAtOf(leaf, name, policy);
+  if (policy.renewBefore !== undefined && !isEarly)
+    // What was due, and could not be ordered yet, is not put off.
+    return leaf.renewAt <= now ? leaf.renewAt : renewAtOf(leaf, name, policy);
   const last = leaf.notAfter - (leaf.notAfter - leaf.notBefore) / 10;
   // A CA that would have had it renewed before it was there would have the next one, too.
   const first = schedule.window || chosen > now ? now : keptUntil(leaf);
@@ -178,14 +183,21 @@ export function dueWarning(
 ): number | undefined {
   // It is not due for renewal itself.
   if (leaf.renewAt > now) return undefined;
-  const due = Math.min(...stepsOf(leaf, policy).filter((step) => leaf.notAfter - step <= now));
+  const due = Math.min(...stepsOf(leaf, policy).filter((step) => warningAt(leaf, step) <= now));
   return Number.isFinite(due) && due < (warned ?? Number.POSITIVE_INFINITY) ? due : undefined;
 }
 
 /** When the next one is due, milliseconds since the epoch. */
 export function nextWarningAt(leaf: IssuedLeaf, now: number, policy: RenewalPolicy): number {
-  const ahead = stepsOf(leaf, policy).map((step) => leaf.notAfter - step);
+  const ahead = stepsOf(leaf, policy).map((step) => warningAt(leaf, step));
   return Math.min(...ahead.filter((at) => at > now));
+}
+
+/** On the hour, so that those of one import are one mail: before the step, and after the end. */
+function warningAt({ notBefore, notAfter }: Lifetime, step: number): number {
+  const at = notAfter - step;
+  if (notAfter - notBefore < SHORT) return at;
+  return (step === 0 ? Math.ceil(at / HOUR) : Math.floor(at / HOUR)) * HOUR;
 }
 
 /** Those that are as long as what is left at the renewal would come with it; the end is one for all. */

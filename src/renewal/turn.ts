@@ -8,6 +8,8 @@ import { expiryWarning } from "./warn.ts";
 
 /** Certificates looked at in one go. */
 const SLICE = 200;
+/** Certificates of which people are told at once. */
+const MOST_IN_MAIL = 10_000;
 /** Milliseconds for which nobody else looks at what was taken: longer than a slice takes where a CA is slow. */
 const CLAIMED = 600_000;
 /** Milliseconds after which one that was asked for, or cannot be now, is looked at again at the latest. */
@@ -26,15 +28,30 @@ export interface Turn {
  */
 export async function renewalTurn(deps: RenewalDeps, signal: AbortSignal): Promise<Turn> {
   const turn: Turn = { polled: 0, queued: 0 };
+  // One mail a person for all of the turn.
+  const ending: Obtained[] = [];
+  const gathering: RenewalDeps = {
+    ...deps,
+    warn: async (records) => {
+      ending.push(...records);
+    },
+  };
   while (!signal.aborted) {
     const now = deps.clock.now();
     const { records, more } = await deps.certificates.claimRenewals(now, SLICE, now + CLAIMED);
-    const { polled, queued } = await lookAtRenewals(deps, records, isPollDue(now));
+    const { polled, queued } = await lookAtRenewals(gathering, records, isPollDue(now));
     turn.polled += polled;
     turn.queued += queued;
+    if (ending.length >= MOST_IN_MAIL || !more) await tell(deps, ending.splice(0));
     if (!more) break;
   }
+  await tell(deps, ending);
   return turn;
+}
+
+async function tell(deps: RenewalDeps, records: readonly Obtained[]): Promise<void> {
+  const now = deps.clock.now();
+  if (records.length > 0) await deps.warn(records, (some) => expiryWarning(some, now));
 }
 
 function hasLeaf(record: CertificateRecord): record is Obtained {
@@ -63,8 +80,8 @@ export async function lookAtRenewals(
   const early = planned.filter(({ isEarly }) => isEarly).map(({ record }) => record);
   const urgent = new Set(early.map(({ id }) => id));
   await deps.noteEarly(
-    // Of what was revoked here it is known why.
-    early.filter(({ leaf }) => leaf.revokedAt === undefined),
+    // Of what was revoked here it is known why, and what is paused is nobody's haste.
+    early.filter(({ leaf, status }) => leaf.revokedAt === undefined && status !== "paused"),
     known.filter(({ id }) => polls.has(id)),
   );
   const queued = await enqueueDue(deps, planned, urgent);
@@ -141,7 +158,8 @@ function noteOf(
   const why = schedule.explanationUrl === undefined ? "" : ` (${schedule.explanationUrl})`;
   const isNews =
     schedule.window !== undefined && JSON.stringify(schedule.window) !== JSON.stringify(before?.window);
-  const detail = `the CA suggests it at ${rfc3339(renewAt)}${why}`;
+  const { start = 0, end = 0 } = schedule.window ?? {};
+  const detail = `at ${rfc3339(renewAt)}; the CA suggests ${rfc3339(start)} to ${rfc3339(end)}${why}`;
   return {
     id,
     serial,

@@ -35,11 +35,12 @@ export async function removeCertificate(
   return undefined;
 }
 
-/** Where it still is; undefined when it is forgotten. */
+/** Where it still is; "forgotten" when that is nowhere, "asked" when it has been asked for again. */
 export async function stillOn(
   house: House,
   id: string,
-): Promise<{ node: string; vipPort: number }[] | undefined> {
+): Promise<{ node: string; vipPort: number }[] | "forgotten" | "asked"> {
   const record = await house.certificates.get(id);
-  return record?.status === "removed" ? everywhere(record.nodes) : undefined;
+  if (record === undefined) return "forgotten";
+  return record.status === "removed" ? everywhere(record.nodes) : "asked";
 }

@@ -3,6 +3,8 @@ import { asAppError } from "../core/errors.ts";
 import { noteEarly } from "../renewal/incident.ts";
 import { firstPlan, type Polled, RENEWAL, type RenewalPolicy } from "../renewal/policy.ts";
 import type { RenewalDeps } from "../renewal/ports.ts";
+import type { Accepted } from "../store/certificates.ts";
+import { readable } from "../store/settlement.ts";
 import type { CaAccount } from "./accounts.ts";
 import type { House } from "./house.ts";
 
@@ -26,14 +28,19 @@ export function renewalSchedule(house: Pick<House, "config">) {
   };
 }
 
-/** The CA that a certificate is from, which may exempt its renewal; undefined when that is not configured any more. */
-export function caOf({ config }: Pick<House, "config">, { leaf }: CertificateRecord): string | undefined {
-  return config.cas.find(({ name }) => name === leaf?.ca)?.name;
+/**
+ * Where a certificate is renewed: at the CA that it asks for, else the one that it is from, which may exempt its renewal,
+ * else the first one of the configuration.
+ */
+export function caOf({ config }: Pick<House, "config">, { spec, leaf }: CertificateRecord): string {
+  const isConfigured = (wanted: string | undefined) => config.cas.some(({ name }) => name === wanted);
+  return [spec.ca, leaf?.ca].find(isConfigured) ?? config.cas[0].name;
 }
 
 /** What looking at renewals works with. `accounts`: opened and closed by the caller. */
 export function renewalDeps(house: House, accounts: readonly CaAccount[]): RenewalDeps {
   const { certificates, certificateFiles, enqueuer, clock, notifier, incidents } = house;
+  const outages = new Map<string, Outage>();
   return {
     certificates,
     clock,
@@ -42,11 +49,15 @@ export function renewalDeps(house: House, accounts: readonly CaAccount[]): Renew
     ask: (record) => {
       const account = accounts.find(({ name }) => name === record.leaf?.ca);
       const certId = record.leaf?.certId;
-      return account && certId !== undefined ? ask(account, certId) : undefined;
+      if (!account || certId === undefined) return undefined;
+      return askUnlessDead(account, certId, outages, () => clock.now());
     },
     keep: async (plans) => {
+      // One that cannot be written keeps no other from being renewed; it is chosen anew should Redis be lost.
       for (const { id, serial, renewAt, schedule } of plans)
-        await certificateFiles.savePlan(id, { serial, renewAt, schedule });
+        await certificateFiles
+          .savePlan(id, { serial, renewAt, schedule })
+          .catch((error: Error) => house.log(`${id}: its plan cannot be written: ${error.message}`));
     },
     enqueue: async (records, { urgent }) => {
       await enqueuer.enqueue(
@@ -55,13 +66,57 @@ export function renewalDeps(house: House, accounts: readonly CaAccount[]): Renew
           force: true,
           renewal: true,
           accounts: records.map((record) => caOf(house, record)),
+          renews: records.map(({ leaf }) => leaf?.serial),
+          beforeAdmission: (accepted) => resumeOrders(house, accepted),
           ...(urgent ? { priority: PRIORITY.urgent } : {}),
         },
       );
     },
     noteEarly: (early, asked) => noteEarly({ clock, incidents }, early, asked),
-    warn: (records, write) => notifier.warnAbout(records, write),
+    warn: async (records, write) => {
+      house.log(`${write(records).title}.`);
+      await notifier.warnAbout(records, write);
+    },
   };
+}
+
+/** An order that was in flight when Redis was lost has been paid for: the renewal goes on with it. */
+async function resumeOrders(
+  { certificates, certificateFiles, config }: House,
+  accepted: readonly Accepted[],
+): Promise<void> {
+  for (const { id, generation } of accepted) {
+    const order = await readable(certificateFiles.pendingOrder(id));
+    const isKnown = config.cas.some(({ name }) => name === order?.ca);
+    if (order && isKnown && order.generation === generation)
+      await certificates.claimOrder(id, generation, order.orderUrl);
+  }
+}
+
+/** Certificates in a row of which a CA could not be asked, and for how many milliseconds it is left alone then. */
+const DEAD = 5;
+const LEFT_ALONE = 60_000;
+
+interface Outage {
+  failures: number;
+  at: number;
+}
+
+/** A CA that does not answer costs its time-out once in a while, not for every certificate. */
+async function askUnlessDead(
+  account: CaAccount,
+  certId: string,
+  outages: Map<string, Outage>,
+  now: () => number,
+): Promise<Polled> {
+  const outage = outages.get(account.name);
+  if (outage && outage.failures >= DEAD && now() - outage.at < LEFT_ALONE)
+    return { kind: "failed", lasting: false };
+  const polled = await ask(account, certId);
+  if (polled.kind === "failed" && !polled.lasting)
+    outages.set(account.name, { failures: (outages.get(account.name)?.failures ?? 0) + 1, at: now() });
+  else outages.delete(account.name);
+  return polled;
 }
 
 async function ask(account: CaAccount, certId: string): Promise<Polled> {

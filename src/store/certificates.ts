@@ -92,6 +92,8 @@ export class CertificateStore {
       at?: readonly number[];
       /** The account of each, where that is not the one it asks for. */
       accounts?: readonly (string | undefined)[];
+      /** The serials of the leaves that are to be renewed: nothing is done for those that are no longer in use, or at rest. */
+      renews?: readonly (string | undefined)[];
     },
   ): Promise<Accepted[]> {
     const pipeline = acceptScript.pipeline(this.#redis);
@@ -108,6 +110,7 @@ export class CertificateStore {
           options.at?.[index] ?? options.now,
           options.force ? "1" : "0",
           options.accounts?.[index] ?? "",
+          options.renews?.[index] ?? "",
         ],
       );
     }

@@ -36,6 +36,8 @@ export interface PendingOrder {
   generation: number;
   orderUrl: string;
   ca: string;
+  /** What it need not pay for, as it was asked for. */
+  exemption?: "none" | "renewal" | "ari";
 }
 
 /** `renewal.json`: written when the CA has suggested something else, which is not often. Milliseconds since the epoch. */

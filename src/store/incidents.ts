@@ -13,6 +13,9 @@ const TIMES: IncidentTimes = { quiet: 120_000, longest: 900_000 };
 /** Milliseconds after the last certificate of an incident: what comes later is another one. */
 const OVER = 2 * 86_400_000;
 
+/** How many times as many certificates are news again. */
+const GROWN = 10;
+
 export interface Incident {
   /** Certificates that are to be replaced. */
   count: number;
@@ -53,15 +56,22 @@ export class Incidents {
     );
   }
 
-  /** The incident of a CA of which a person is to be told now; given to one caller, once. */
+  /**
+   * The incident of a CA of which a person is to be told now: once, and again when it has become ten times as large, as
+   * one certificate is not yet all of them. `told` is called when that is done.
+   */
   async due(ca: string, now: number): Promise<Incident | undefined> {
     const [state, members] = [keys.incident(ca), keys.incidentCertificates(ca)];
     const [since, last, asked, told] = await this.#redis.hmget(state, "since", "last", "asked", "told");
-    if (!since || told) return undefined;
+    if (!since) return undefined;
     const { quiet, longest } = this.#times;
     if (now - Number(last) < quiet && now - Number(since) < longest) return undefined;
-    if ((await this.#redis.hsetnx(state, "told", "1")) === 0) return undefined;
     const [count, first] = await Promise.all([this.#redis.scard(members), this.#redis.srandmember(members)]);
+    if (told && count < GROWN * Number(told)) return undefined;
     return { count, asked: Number(asked), since: Number(since), first: first ?? "" };
+  }
+
+  async told(ca: string, { count }: Pick<Incident, "count">): Promise<void> {
+    await this.#redis.hset(keys.incident(ca), "told", count);
   }
 }

@@ -17,7 +17,9 @@ end
  *
  * KEYS: certificate, all certificates, prefix of the status sets, the import's open set (or "").
  * ARGV: id, names key, spec, import id (or ""), now (ms), force ("1": order again whatever the status), the account
- * that it is ordered with, where that is not the one it asks for.
+ * that it is ordered with, where that is not the one it asks for, the serial of the leaf that is to be renewed, or "":
+ * then nothing is done where that is not the one in use any more, or is on its way, or was stopped; and what was asked
+ * for stays as it stands.
  * Returns {action, generation, 1 when there is a certificate already, the account that it was ordered with before}.
  */
 export const acceptScript = new Script(
@@ -34,6 +36,14 @@ local function await()
 end
 local issued = cur[8] and cjson.decode(cur[8]).generation == tonumber(cur[5] or '0')
 local moving = status and not (issued or status == 'issued' or status == 'serving' or status == 'paused' or status == 'removed')
+if ARGV[8] ~= '' then
+  local stands = moving and (status == 'attention' or (status == 'waiting' and reason ~= 'limit'))
+  local renewable = status and status ~= 'paused' and status ~= 'removed' and (not moving or stands)
+  if not renewable or not cur[8] or cjson.decode(cur[8]).serial ~= ARGV[8] then
+    return {'unchanged', tonumber(cur[5] or '0'), cur[8] and 1 or 0, ''}
+  end
+  spec, namesKey = cur[2], cur[1]
+end
 local action
 if not status or status == 'removed' then action = 'new'
 elseif cur[1] ~= namesKey then action = 'reorder'
@@ -115,7 +125,12 @@ for i = 6, #ARGV - 1, 2 do
   if ARGV[i + 1] == '' then redis.call('HDEL', cert, ARGV[i]) else redis.call('HSET', cert, ARGV[i], ARGV[i + 1]) end
   if ARGV[i] == 'leaf' then
     local leaf, before = cjson.decode(ARGV[i + 1]), cur[5] and cjson.decode(cur[5]).serial
-    if before == leaf.serial then redis.call('ZADD', KEYS[6], 'NX', leaf.renewAt, id)
+    if before == leaf.serial then
+      -- Noted anew: what was planned for it, or done to it, since the caller looked stays.
+      local known = cjson.decode(cur[5])
+      leaf.renewAt, leaf.revokedAt = known.renewAt, known.revokedAt
+      redis.call('HSET', cert, 'leaf', cjson.encode(leaf))
+      redis.call('ZADD', KEYS[6], 'NX', leaf.renewAt, id)
     else
       -- What was suggested for the one before is not for this one.
       redis.call('ZADD', KEYS[6], leaf.renewAt, id)

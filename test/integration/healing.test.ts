@@ -6,6 +6,7 @@ import { createSecureContext, createServer, type Server } from "node:tls";
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from "vitest";
 import type { NodeConfig } from "../../src/config/terminations.ts";
 import { namesKey } from "../../src/core/certificate.ts";
+import { takeBack } from "../../src/deploy/back.ts";
 import { NodeDeployment } from "../../src/deploy/node.ts";
 import type { Bundle } from "../../src/deploy/target.ts";
 import { openTarget } from "../../src/deploy/targets/open.ts";
@@ -173,4 +174,28 @@ it("needs a person where the files tell of an earlier leaf than the index", asyn
     status: "attention",
     error: { code: "files_missing" },
   });
+});
+
+it("goes back to what this node served, though another node has never served any", async () => {
+  const first = await obtain({ age: 3_000 });
+  await deploy(first);
+  const record = await house.certificates.get(ID);
+  if (!record) throw new Error("it is gone");
+  // As it is while another node has been away since the beginning.
+  const { served: _, ...elsewhereAway } = record;
+  overrides.set("b.example", await make.bundle("b.example"));
+  const second = await obtain();
+  const target = openTarget(place, portsOf(house, place));
+  await target.put([second]);
+  const verdict = {
+    kind: "wrong",
+    name: "b.example",
+    serial: "77",
+    differs: "leaf",
+    detail: "It serves 77.",
+  } as const;
+  const wrong = [{ record: elsewhereAway, serial: second.serial, verdict }];
+  const [back] = await takeBack(house.deployDeps, place, target, wrong, new Map([[ID, first]]));
+  expect(readFileSync(join(folder, `${ID}.pem`), "utf8")).toContain(first.leafPem);
+  expect(back?.error.message).toContain("has been given back the certificate before it");
 });

@@ -187,6 +187,22 @@ it("a removal while the certificate is fetched stands, also when that worker die
   await again.close();
 });
 
+it("a pause while the certificate is fetched stands, on disk too, and nothing is ordered when it is resumed", async () => {
+  const pausing = worker((real) => ({
+    certificate: async (order) => {
+      const pem = await real.certificate(order);
+      const record = await house.certificates.get(NAME);
+      if (record) await pauseCertificate(house, record);
+      return pem;
+    },
+  }));
+  await pausing.run();
+  const record = await house.certificates.get(NAME);
+  expect(record).toMatchObject({ status: "paused", leaf: { serial: expect.any(String) } });
+  expect(await house.certificateFiles.read(NAME)).toMatchObject({ status: "paused", leaf: record?.leaf });
+  expect(record && (await resumeCertificate(house, record))).toBe("issued");
+});
+
 it("a process that dies after each turn goes on with the same order", async () => {
   let job: OrderJob = { id: NAME, generation: 1 };
   const urls = new Set<string | undefined>();

@@ -1,4 +1,5 @@
 /** What is due for renewal, with a real index: found in slices, asked about, queued once, and warned of. */
+import { mkdirSync } from "node:fs";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { type CertificateRecord, type IssuedLeaf, lookAt, type Status } from "../../src/core/certificate.ts";
 import { type Polled, RENEWAL } from "../../src/renewal/policy.ts";
@@ -128,6 +129,66 @@ describe("renewals that are due", () => {
     expect(await turn()).toMatchObject({ queued: 1 });
   });
 
+  it.each([
+    [
+      "paused",
+      (id: string) => house.certificates.transition(id, 1, { status: "paused", reason: "person" }, now),
+    ],
+    [
+      "removed",
+      (id: string) => house.certificates.transition(id, 1, { status: "removed", reason: "person" }, now),
+    ],
+    [
+      "asked for with other names",
+      (id: string) => house.certificates.accept([makeSpec([id, "www.example"])], { now }),
+    ],
+    [
+      "renewed by another process",
+      (id: string) => house.certificates.accept([makeSpec(id)], { now, force: true }),
+    ],
+  ])("are not asked for where it was %s just before", async (_, act) => {
+    await house.certificates.restore([certificate("due.example", { renewAt: NOW })]);
+    const real = deps();
+    const late: RenewalDeps = {
+      ...real,
+      enqueue: async (records, options) => {
+        await act("due.example");
+        await real.enqueue(records, options);
+      },
+    };
+    await renewalTurn(late, new AbortController().signal);
+    const record = await house.certificates.get("due.example");
+    await act("due.example");
+    const after = await house.certificates.get("due.example");
+    expect(record?.generation).toBeLessThanOrEqual(2);
+    expect(record?.status).toBe(after?.status);
+    expect(record?.spec).toEqual(after?.spec);
+  });
+
+  it("go on with the order that was in flight when Redis was lost", async () => {
+    await house.certificates.restore([certificate("due.example", { renewAt: NOW })]);
+    const order = { generation: 2, orderUrl: "https://ca.example/order/7", ca: house.config.cas[0].name };
+    await house.certificateFiles.savePendingOrder("due.example", order);
+    await turn();
+    expect(await house.certificates.get("due.example")).toMatchObject({
+      generation: 2,
+      orderUrl: order.orderUrl,
+    });
+  });
+
+  it("are queued though the plan of one cannot be written", async () => {
+    const window = { start: NOW - DAY, end: NOW - 1 };
+    const names = ["a.example", "b.example"];
+    for (const name of names) {
+      const record = certificate(name, { pollAt: NOW });
+      await house.certificateFiles.saveState(name, { version: 1, name, ...record });
+      await house.certificates.restore([record]);
+      answers.set(name, { kind: "info", window });
+    }
+    mkdirSync(house.certificateFiles.paths("a.example").plan);
+    expect(await turn()).toMatchObject({ queued: 2 });
+  });
+
   it("leave alone what has failed, is on its way, or was paused", async () => {
     const statuses: Status[] = ["attention", "waiting", "validating", "paused"];
     await house.certificates.restore(
@@ -158,14 +219,16 @@ describe("what the CA suggests", () => {
     answers.set("a.example", { kind: "info", window, retryAt: NOW + 6 * HOUR });
     expect(await turn()).toEqual({ polled: 1, queued: 0 });
     const planned = await house.certificates.get("a.example");
-    expect(planned?.leaf?.renewAt).toBe(NOW + 6 * DAY);
+    expect(planned?.leaf?.renewAt).toBe(NOW + 5 * DAY + 0.95 * DAY);
     expect(planned?.schedule).toEqual({ window, pollAt: NOW + 6 * HOUR });
-    expect(await house.certificateFiles.plan("a.example")).toMatchObject({ renewAt: NOW + 6 * DAY });
+    expect(await house.certificateFiles.plan("a.example")).toMatchObject({
+      renewAt: NOW + 5 * DAY + 0.95 * DAY,
+    });
     now += 6 * HOUR;
     answers.set("a.example", { kind: "info", window, retryAt: now + 6 * HOUR });
     expect(await turn()).toEqual({ polled: 1, queued: 0 });
     const again = await house.certificates.get("a.example");
-    expect(again?.leaf?.renewAt).toBe(NOW + 6 * DAY);
+    expect(again?.leaf?.renewAt).toBe(NOW + 5 * DAY + 0.95 * DAY);
     expect(Number(await redis.client().zscore(keys.renewals, "a.example"))).toBe(again && lookAt(again));
   });
 
@@ -218,7 +281,12 @@ describe("what the CA suggests", () => {
     expect(await incidents.due("ca", NOW + 60_000)).toBeUndefined();
     expect(await incidents.due("other", NOW + DAY)).toBeUndefined();
     expect(await incidents.due("ca", NOW + 180_000)).toMatchObject({ count: 3, asked: 25, since: NOW });
+    await incidents.told("ca", { count: 3 });
     expect(await incidents.due("ca", NOW + 180_000)).toBeUndefined();
+    // One, or a few, are not yet all of them.
+    const many = Array.from({ length: 40 }, (_, n) => `n${n}`);
+    await incidents.note("ca", many, 40, NOW + 190_000);
+    expect(await incidents.due("ca", NOW + 400_000)).toMatchObject({ count: 43 });
   });
 
   it("is asked for again, later and later, while the CA does not answer, and the plan stands", async () => {

@@ -7,6 +7,7 @@ import { finishRemoval } from "../../src/deploy/removal.ts";
 import { ensureJobs } from "../../src/intake/jobs.ts";
 import { restoreFromFiles } from "../../src/intake/restore.ts";
 import { pauseCertificate, resumeCertificate } from "../../src/runtime/pausing.ts";
+import { removeCertificate } from "../../src/runtime/removing.ts";
 import { openTestHouse, type TestHouse } from "../support/house.ts";
 import { type RedisServer, startRedis } from "../support/redis.ts";
 import { makeSpec } from "../support/specs.ts";
@@ -180,4 +181,14 @@ describe("another port", () => {
     await advance();
     expect(await house.certificates.get(NAME)).toMatchObject({ status: "waiting", reason: "node" });
   });
+});
+
+it("a removal ends though the port that a node had it for is configured no more", async () => {
+  await note("lb1", { ok: true, serial: "0B" }, 444);
+  await removeCertificate(house, { id: NAME });
+  for (const node of NODES) {
+    const [record] = await house.certificates.present([NAME]);
+    if (record) await finishRemoval(house.deployDeps, record, { name: node, vipPort: 443 });
+  }
+  expect(await house.certificates.get(NAME)).toBeUndefined();
 });

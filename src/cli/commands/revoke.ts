@@ -1,4 +1,4 @@
-import { existsSync } from "node:fs";
+import { statSync } from "node:fs";
 import type { Command } from "commander";
 import { usageError } from "../../core/errors.ts";
 import { REVOCATION_REASONS, type RevocationReason } from "../../runtime/revoking.ts";
@@ -41,7 +41,7 @@ Examples:
     )
     .action(async (name: string, options: RevokeOptions) => {
       const reason = oneOf<RevocationReason>("--reason", options.reason, reasons);
-      const isFile = name.includes("/") || (name.includes(".") && existsSync(name));
+      const isFile = name.includes("/") || statSync(name, { throwIfNoEntry: false })?.isFile() === true;
       if (!isFile && options.ca !== undefined)
         throw usageError("bad_option", "--ca goes with a file; a certificate's own CA is known.");
       await withRestoredHouse(io, async (house) => {
