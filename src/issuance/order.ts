@@ -1,4 +1,4 @@
-import type { Order, OrderOptions } from "../acme/session.ts";
+import type { Order } from "../acme/session.ts";
 import { type CertificateRecord, holderOf } from "../core/certificate.ts";
 import { AppError, asAppError } from "../core/errors.ts";
 import { DONE, type Handler, type Outcome } from "../queue/consumer.ts";
@@ -7,10 +7,11 @@ import { askLedger, backToAdmission, isDone, isWanted } from "./admit.ts";
 import { answerChallenges, canAnswer, NO_ROOM, orderFailure, validationsDone } from "./authorize.ts";
 import { countFailure } from "./break.ts";
 import { askAgain, fail } from "./failure.ts";
+import { optionsOf, place } from "./place.ts";
 import { pollAt } from "./polling.ts";
 import type { IssuanceDeps, Turn } from "./ports.ts";
 import { parkNames, refusedByCa, UNTOLD } from "./refused.ts";
-import { exemptionNow, isReplacementRefused, replacesOf } from "./replaces.ts";
+import { exemptionNow } from "./replaces.ts";
 import { finalize, handOver, save } from "./save.ts";
 
 /**
@@ -149,29 +150,6 @@ async function newOrder(turn: Turn): Promise<Order | undefined> {
   await files.discardPending(id);
   await files.savePendingOrder(id, { generation, orderUrl: url, ca: account.name, exemption });
   return order;
-}
-
-async function optionsOf({ deps: { account }, record, job }: Turn): Promise<OrderOptions> {
-  const profile = await account.profileFor(record);
-  const replaces = await replacesOf(account, record, job);
-  return {
-    ...(profile === undefined ? {} : { profile }),
-    ...(replaces === undefined ? {} : { replaces }),
-  };
-}
-
-/** Undefined where the CA would not have it said what the order replaces: it is asked for again without. */
-async function place(turn: Turn, options: OrderOptions): Promise<Order | undefined> {
-  const { deps, session, record, job } = turn;
-  try {
-    return await session.newOrder(record.spec.names, options);
-  } catch (error) {
-    if (options.replaces === undefined || !isReplacementRefused(error, job)) throw error;
-    await deps.account.ledger.unsent(holderOf(record));
-    // It pays now for what a renewal within the window need not.
-    turn.job = { ...job, plain: true };
-    return undefined;
-  }
 }
 
 /**

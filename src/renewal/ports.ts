@@ -1,13 +1,15 @@
 import type { CertificateRecord, IssuedLeaf } from "../core/certificate.ts";
 import type { Clock } from "../core/clock.ts";
 import type { CertificateStore } from "../store/certificates.ts";
+import type { Renewals } from "../store/renewals.ts";
 import type { Plan, Polled, RenewalPolicy } from "./policy.ts";
 
 /** One that has a leaf. */
 export type Obtained = CertificateRecord & { leaf: IssuedLeaf };
 
 export interface RenewalDeps {
-  certificates: Pick<CertificateStore, "claimRenewals" | "noteRenewals" | "present">;
+  certificates: Pick<CertificateStore, "present">;
+  renewals: Renewals;
   clock: Clock;
   policy: RenewalPolicy;
   /** 0 to 1. */

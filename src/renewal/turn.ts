@@ -1,6 +1,6 @@
 import { type CertificateRecord, firstNameOf, isRenewable } from "../core/certificate.ts";
 import { rfc3339 } from "../core/clock.ts";
-import type { RenewalNote } from "../store/certificates.ts";
+import type { RenewalNote } from "../store/renewals.ts";
 import { afterPoll, dueWarning, nextWarningAt, type Plan } from "./policy.ts";
 import { type Poll, pollAll } from "./poll.ts";
 import type { Obtained, RenewalDeps } from "./ports.ts";
@@ -38,7 +38,7 @@ export async function renewalTurn(deps: RenewalDeps, signal: AbortSignal): Promi
   };
   while (!signal.aborted) {
     const now = deps.clock.now();
-    const { records, more } = await deps.certificates.claimRenewals(now, SLICE, now + CLAIMED);
+    const { records, more } = await deps.renewals.claim(now, SLICE, now + CLAIMED);
     const { polled, queued } = await lookAtRenewals(gathering, records, isPollDue(now));
     turn.polled += polled;
     turn.queued += queued;
@@ -86,7 +86,7 @@ export async function lookAtRenewals(
   );
   const queued = await enqueueDue(deps, planned, urgent);
   const warned = await warn(deps, planned);
-  await deps.certificates.noteRenewals(
+  await deps.renewals.note(
     planned.map(({ record, ...plan }) => noteOf(deps, record, plan, warned.get(record.id), now)),
     now,
   );

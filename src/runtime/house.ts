@@ -26,6 +26,7 @@ import { Nodes } from "../store/nodes.ts";
 import { ensurePrivateRedis, leavePrivateRedis } from "../store/private-redis.ts";
 import { openCheckedRedis, type Redis } from "../store/redis.ts";
 import type { Removals } from "../store/removals.ts";
+import { Renewals } from "../store/renewals.ts";
 import { Responders } from "../store/responders.ts";
 import { openStores, type Stores } from "../store/stores.ts";
 import { Turns } from "../store/turns.ts";
@@ -61,6 +62,7 @@ export class House {
   readonly alive: Alive;
   readonly nodes: Nodes;
   readonly turns: Turns;
+  readonly renewals: Renewals;
   readonly incidents: Incidents;
   readonly boxes: MailBoxes;
   readonly notifier: Notifier;
@@ -93,6 +95,7 @@ export class House {
     this.alive = new Alive(redis);
     this.nodes = new Nodes(redis);
     this.turns = new Turns(redis);
+    this.renewals = new Renewals(redis, this.certificates);
     this.incidents = new Incidents(redis);
     this.boxes = new MailBoxes(redis);
     this.#logbook = new Logbook(config.home);

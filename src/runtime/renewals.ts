@@ -43,6 +43,7 @@ export function renewalDeps(house: House, accounts: readonly CaAccount[]): Renew
   const outages = new Map<string, Outage>();
   return {
     certificates,
+    renewals: house.renewals,
     clock,
     policy: renewalPolicy(house),
     random: Math.random,

@@ -58,12 +58,12 @@ export async function noteRevoked(
   { id, leaf, schedule = {} }: CertificateRecord,
   reason: RevocationReason,
 ): Promise<void> {
-  const { certificates, certificateFiles, clock } = house;
+  const { renewals, certificateFiles, clock } = house;
   if (!leaf) return;
   const now = clock.now();
   const event = { what: "revoked", detail: `serial ${leaf.serial}, ${reason}` };
   const { serial, renewAt } = leaf;
-  await certificates.noteRenewals(
+  await renewals.note(
     [{ id, serial, renewAt, schedule, lookAt: lookAt({ leaf, schedule }), revokedAt: now, event }],
     now,
   );

@@ -7,7 +7,6 @@ import {
   lookAt,
   type NodeState,
   namesKey,
-  type RenewalState,
   type Status,
 } from "../core/certificate.ts";
 import { rfc3339 } from "../core/clock.ts";
@@ -27,12 +26,10 @@ import { execAll } from "./script.ts";
 import {
   acceptScript,
   claimOrderScript,
-  claimRenewalsScript,
   dropOrderScript,
   forgetScript,
   nextGenerationScript,
   noteNodeScript,
-  noteRenewalScript,
   transitionScript,
 } from "./scripts.ts";
 
@@ -55,19 +52,6 @@ export interface NodeNote {
   state: NodeState | undefined;
   /** Without a state: the port under which the node has let go of it. */
   vipPort?: number;
-  event?: Transition["event"];
-}
-
-export interface RenewalNote {
-  id: string;
-  /** Of the leaf that it is about. */
-  serial: string;
-  /** Milliseconds since the epoch, as is `lookAt`. */
-  renewAt: number;
-  schedule: RenewalState;
-  lookAt: number;
-  /** It was revoked then, milliseconds since the epoch. */
-  revokedAt?: number;
   event?: Transition["event"];
 }
 
@@ -275,44 +259,6 @@ export class CertificateStore {
       if (record.leaf)
         pipeline.zadd(keys.renewals, lookAt(record), id).hset(keys.serials, record.leaf.serial, id);
     }
-    await execAll(pipeline);
-  }
-
-  /**
-   * At most `limit` certificates that are due for a look at their renewal, the longest overdue first. Nobody else is
-   * given them before `until`, milliseconds since the epoch.
-   */
-  async claimRenewals(
-    now: number,
-    limit: number,
-    until: number,
-  ): Promise<{ records: CertificateRecord[]; more: boolean }> {
-    const ids = (await claimRenewalsScript.run(
-      this.#redis,
-      [keys.renewals],
-      [now, limit, until],
-    )) as string[];
-    return { records: await this.present(ids), more: ids.length === limit };
-  }
-
-  /** When each is renewed and looked at next; of leaves that have been replaced meanwhile nothing is noted. */
-  async noteRenewals(notes: readonly RenewalNote[], now: number): Promise<void> {
-    if (notes.length === 0) return;
-    const pipeline = noteRenewalScript.pipeline(this.#redis);
-    for (const { id, serial, renewAt, schedule, lookAt: at, revokedAt, event } of notes)
-      noteRenewalScript.queue(
-        pipeline,
-        [keys.certificate(id), keys.renewals, keys.events(id), keys.events("all")],
-        [
-          id,
-          serial,
-          renewAt,
-          JSON.stringify(schedule),
-          at,
-          revokedAt ?? "",
-          event === undefined ? "" : JSON.stringify({ at: rfc3339(now), ...event }),
-        ],
-      );
     await execAll(pipeline);
   }
 
