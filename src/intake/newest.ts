@@ -1,7 +1,8 @@
-import { type CertificateRecord, isObtained } from "../core/certificate.ts";
+import { type CertificateRecord, isObtained, lookAt } from "../core/certificate.ts";
 import type { Clock } from "../core/clock.ts";
 import type { CertificateStore, Transition } from "../store/certificates.ts";
 import { leafTime } from "../store/layout.ts";
+import type { RenewalNote, Renewals } from "../store/renewals.ts";
 
 /**
  * Another host, whose files told less, was first to put back what it has: the newest leaf stands, with all that goes
@@ -47,4 +48,23 @@ function stateOf({ status, reason, detail, until, error, attempts }: Certificate
     ...(until === undefined ? {} : { until }),
     ...(error === undefined ? {} : { error }),
   };
+}
+
+/**
+ * Another host, which has not asked the CA itself, was first to put a certificate back: what was planned here for the
+ * same leaf stands.
+ */
+export async function restorePlans(
+  { renewals, clock }: { renewals: Renewals; clock: Clock },
+  records: readonly CertificateRecord[],
+  known: readonly (CertificateRecord | undefined)[],
+): Promise<void> {
+  const notes = records.flatMap(({ id, leaf, schedule }, index): RenewalNote[] => {
+    const before = known[index];
+    if (!leaf || !schedule?.window || before?.leaf?.serial !== leaf.serial || before.schedule?.window)
+      return [];
+    const { serial, renewAt } = leaf;
+    return [{ id, serial, renewAt, schedule, lookAt: lookAt({ leaf, schedule }) }];
+  });
+  await renewals.note(notes, clock.now());
 }

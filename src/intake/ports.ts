@@ -6,6 +6,7 @@ import type { CertificateFiles } from "../store/files.ts";
 import type { ImportFiles } from "../store/import-files.ts";
 import type { ImportStore } from "../store/imports.ts";
 import type { Removals } from "../store/removals.ts";
+import type { Renewals } from "../store/renewals.ts";
 import type { Deployments, Enqueuer } from "./enqueue.ts";
 
 /** What putting back from the files, and looking for lost jobs, works with. */
@@ -15,6 +16,7 @@ export interface RestoreDeps {
   certificateFiles: CertificateFiles;
   importFiles: ImportFiles;
   removals: Removals;
+  renewals: Renewals;
   enqueuer: Enqueuer;
   producer: Producer;
   rollouts: Deployments;

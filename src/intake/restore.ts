@@ -11,7 +11,7 @@ import type { AcceptedLine, ImportHeader, ImportLine } from "../store/import-fil
 import { type ImportCounts, NO_COUNTS } from "../store/imports.ts";
 import { readable } from "../store/settlement.ts";
 import { addMissingJobs, ensureJobs } from "./jobs.ts";
-import { restoreNewer } from "./newest.ts";
+import { restoreNewer, restorePlans } from "./newest.ts";
 import type { RestoreDeps } from "./ports.ts";
 
 const CHUNK = 1_000;
@@ -74,6 +74,7 @@ export async function withPlans(
 async function restoreChunk(deps: RestoreDeps, records: readonly CertificateRecord[]): Promise<number> {
   const known = await deps.certificates.getMany(records.map(({ id }) => id));
   const missing = records.filter((_, index) => known[index] === undefined);
+  await restorePlans(deps, records, known);
   return (await restoreMissing(deps, missing)) + (await restoreNewer(deps, records, known));
 }
 

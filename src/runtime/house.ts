@@ -123,8 +123,8 @@ export class House {
 
   /** What taking in, and putting back from the files, needs. */
   get restoreDeps(): RestoreDeps {
-    const { certificates, imports, certificateFiles, importFiles, removals, enqueuer, producer, clock } =
-      this;
+    const { certificates, imports, certificateFiles, importFiles, removals, renewals } = this;
+    const { enqueuer, producer, clock } = this;
     const defaultAccount = this.config.cas[0].name;
     return {
       certificates,
@@ -132,6 +132,7 @@ export class House {
       certificateFiles,
       importFiles,
       removals,
+      renewals,
       enqueuer,
       producer,
       rollouts: this.rollouts,

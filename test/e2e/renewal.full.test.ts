@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { afterEach, expect, it } from "vitest";
 import { openStage, type Stage, startCertherd, stopProcess } from "../../scripts/stage.ts";
 import { byStatus, Installation, type ListedCertificate } from "../support/certherd.ts";
-import { replacements, suggest } from "../support/renewing.ts";
+import { confusesPebble, replacements, suggest } from "../support/renewing.ts";
 import { waitUntil } from "../support/temp.ts";
 
 let stage: Stage;
@@ -40,7 +40,9 @@ it("500 certificates, each within the window that the CA suggests for it, and ea
     replaced = Math.max(replaced, replacements(stage.pebble));
   }, 200);
   try {
-    const before = new Map((await house.list()).map(({ name, serial }) => [name, serial]));
+    const list = await house.list();
+    for (const { name } of list.filter(confusesPebble)) windows.delete(name);
+    const before = new Map(list.map(({ name, serial }) => [name, serial]));
     await waitUntil(
       async () =>
         (await house.list()).every(
@@ -55,11 +57,11 @@ it("500 certificates, each within the window that the CA suggests for it, and ea
   let latest = Number.NEGATIVE_INFINITY;
   // Pebble's certificates begin when they are issued, to the second.
   for (const { name, notBefore } of await house.list()) {
-    const { start = 0, end = 0 } = windows.get(name) ?? {};
+    const { start = 0, end = Number.POSITIVE_INFINITY } = windows.get(name) ?? {};
     const at = Date.parse(notBefore ?? "");
     expect(at).toBeGreaterThanOrEqual(Math.floor(start / 1_000) * 1_000);
     expect(at).toBeLessThanOrEqual(end + 5_000);
-    latest = Math.max(latest, at - end);
+    if (Number.isFinite(end)) latest = Math.max(latest, at - end);
   }
   console.log(`latest: ${latest} ms after the end of its window; replacements seen: ${replaced}`);
   // The log keeps its last 2,000 lines only.

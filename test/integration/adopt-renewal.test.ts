@@ -16,7 +16,7 @@ import { openTestHouse, type TestHouse } from "../support/house.ts";
 import { makeLimits } from "../support/limits.ts";
 import { type Pebble, startPebble } from "../support/pebble.ts";
 import { type RedisServer, startRedis } from "../support/redis.ts";
-import { replacements } from "../support/renewing.ts";
+import { confusesPebble, replacements } from "../support/renewing.ts";
 import { makeSpec } from "../support/specs.ts";
 import { freePort, tempDir, waitUntil } from "../support/temp.ts";
 
@@ -145,7 +145,9 @@ describe("certbot", () => {
     for (const record of before) expectExempt(record);
     const replaced = replacements(pebble);
     await renew(["respond", "issue"], "one.example.com", "two.example.com");
-    expect(replacements(pebble) - replaced).toBe(2);
+    expect(replacements(pebble) - replaced).toBe(
+      before.filter(({ leaf }) => !confusesPebble(leaf ?? {})).length,
+    );
     for (const { id, leaf } of before) {
       const after = await recordOf(id);
       expect(after.leaf?.serial).not.toBe(leaf?.serial);
@@ -189,7 +191,7 @@ describe("acme.sh", () => {
     expectExempt(before);
     const replaced = replacements(pebble);
     await renew(["respond", "issue"], "sh.example.com");
-    expect(replacements(pebble) - replaced).toBe(1);
+    expect(replacements(pebble) - replaced).toBe(confusesPebble(before.leaf ?? {}) ? 0 : 1);
     expect((await recordOf("sh.example.com")).leaf?.serial).not.toBe(before.leaf?.serial);
     expect((await house.accountFiles.load(house.config.cas[0].name))?.url).toBe(url);
     // No account was registered, and no name had to be validated again.

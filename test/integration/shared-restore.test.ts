@@ -108,6 +108,21 @@ describe("after Redis was lost under two hosts", () => {
     },
   );
 
+  it.each(["a first", "b first"])("what one host has planned with the CA stands, %s", async (order) => {
+    await importInto(a, NAME);
+    const serial = await issueOn(a);
+    await b.certificateFiles.read(NAME);
+    const [renewAt, pollAt] = [Date.now() + 5e6, Date.now() + 1e6];
+    const plan = { renewAt, schedule: { window: { start: renewAt - 1e5, end: renewAt + 1e5 }, pollAt } };
+    await a.certificateFiles.savePlan(NAME, { serial, ...plan });
+    await a.renewals.note([{ id: NAME, serial, ...plan, lookAt: pollAt }], Date.now());
+    const before = await recordOf();
+    await lose();
+    for (const house of order.startsWith("b") ? [b, a] : [a, b]) await restore(house);
+    expect(await recordOf()).toEqual(before);
+    expect(Number(await a.redis.zscore(keys.renewals, NAME))).toBe(pollAt);
+  });
+
   it("each host puts back its own files, once", async () => {
     await importInto(a, NAME);
     await issueOn(a);

@@ -38,3 +38,11 @@ export function issuedAt({ events }: Pick<Shown, "events">): number[] {
 export function replacements(pebble: Pebble): number {
   return pebble.log().filter((line) => line.includes("is a replacement of")).length;
 }
+
+/**
+ * Pebble does not find a certificate whose serial begins with a zero octet in DER, as its first bit is set, and answers
+ * 500 to an order that replaces it: one in 256. That is its fault alone; such an order is made without, after seconds.
+ */
+export function confusesPebble({ serial = "" }: { serial?: string }): boolean {
+  return /^(00)?[89A-F]/.test(serial);
+}
