@@ -1,16 +1,43 @@
 import { defineConfig } from "vitest/config";
 
 const common = { environment: "node", setupFiles: ["test/support/leaks.ts"] };
-/** Real servers on two cores: files one after the other, with time for a slow machine. */
-const serial = { fileParallelism: false, testTimeout: 60_000, hookTimeout: 120_000 };
+/** Real servers, with time for a slow machine. */
+const patient = { testTimeout: 60_000, hookTimeout: 120_000 };
+/** Whole installations, whose times are looked at: one file after the other. */
+const serial = { ...patient, fileParallelism: false };
+/** Most of it is waiting: two files at once, each with servers, ports and folders of its own. */
+const paired = { ...patient, maxWorkers: 2 };
 
 export default defineConfig({
   test: {
     // What a test starts as a real program has to be installed and built before.
     projects: [
-      { test: { ...common, name: "unit", include: ["test/unit/**/*.test.ts"] } },
-      { test: { ...common, ...serial, name: "contract", include: ["test/contract/**/*.test.ts"] } },
-      { test: { ...common, ...serial, name: "integration", include: ["test/integration/**/*.test.ts"] } },
+      {
+        test: {
+          ...common,
+          name: "unit",
+          include: ["test/unit/**/*.test.ts"],
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        test: {
+          ...common,
+          ...paired,
+          name: "contract",
+          include: ["test/contract/**/*.test.ts"],
+          sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        test: {
+          ...common,
+          ...paired,
+          name: "integration",
+          include: ["test/integration/**/*.test.ts"],
+          sequence: { groupOrder: 1 },
+        },
+      },
       {
         test: {
           ...common,
@@ -18,6 +45,7 @@ export default defineConfig({
           name: "e2e",
           include: ["test/e2e/**/*.test.ts"],
           exclude: ["test/e2e/**/*.full.test.ts"],
+          sequence: { groupOrder: 2 },
         },
       },
       {
@@ -27,6 +55,7 @@ export default defineConfig({
           name: "full",
           include: ["test/e2e/**/*.full.test.ts"],
           testTimeout: 600_000,
+          sequence: { groupOrder: 3 },
         },
       },
     ],

@@ -10,7 +10,8 @@ const full = args.includes("--full");
 const rest = args.filter((arg) => arg !== "--full");
 
 function run(command: string, commandArgs: readonly string[]): void {
-  const { status } = spawnSync(command, commandArgs, { stdio: "inherit" });
+  const env = { ...process.env, ...(full ? { LONG_TESTS: "1" } : {}) };
+  const { status } = spawnSync(command, commandArgs, { stdio: "inherit", env });
   if (status !== 0) process.exit(status ?? 1);
 }
 

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { afterEach, describe, expect, it } from "vitest";
 import { openStage, type Stage, startCertherd, startWorker, stopProcess } from "../../scripts/stage.ts";
 import { byStatus, Installation } from "../support/certherd.ts";
+import { long } from "../support/long.ts";
 import { type RedisServer, startRedis } from "../support/redis.ts";
 import { waitUntil } from "../support/temp.ts";
 
@@ -73,18 +74,21 @@ describe("whatever is killed in the middle of 200 names", () => {
     expect(stage.requests().finalize).toBe(NAMES);
   });
 
-  it("kill -9 of everything, answers to challenges included: the same, without waiting for the retry table", async () => {
-    const stage = await stageWith({});
-    const house = installation(stage, await ownRedis());
-    const log = join(house.home, "up.log");
-    const first = startCertherd(["up"], house.env, log);
-    expect((await house.run(["import", csvOf(house, stage)])).code).toBe(0);
-    await middle(stage);
-    first.kill("SIGKILL");
-    running(startCertherd(["up"], house.env, log));
-    await allIssued(house);
-    expect(stage.requests().finalize).toBe(NAMES);
-  });
+  long(
+    "kill -9 of everything, answers to challenges included: the same, without waiting for the retry table",
+    async () => {
+      const stage = await stageWith({});
+      const house = installation(stage, await ownRedis());
+      const log = join(house.home, "up.log");
+      const first = startCertherd(["up"], house.env, log);
+      expect((await house.run(["import", csvOf(house, stage)])).code).toBe(0);
+      await middle(stage);
+      first.kill("SIGKILL");
+      running(startCertherd(["up"], house.env, log));
+      await allIssued(house);
+      expect(stage.requests().finalize).toBe(NAMES);
+    },
+  );
 
   it("kill -9 of Redis with its append-only file on: the same", async () => {
     const stage = await stageWith({});
@@ -99,7 +103,7 @@ describe("whatever is killed in the middle of 200 names", () => {
     expect(stage.requests().finalize).toBe(NAMES);
   });
 
-  it("a CA that refuses 30 % of all nonces: all are issued", async () => {
+  long("a CA that refuses 30 % of all nonces: all are issued", async () => {
     const stage = await stageWith({ PEBBLE_WFE_NONCEREJECT: "30" });
     const house = installation(stage, await ownRedis());
     running(startCertherd(["up"], house.env, join(house.home, "up.log")));

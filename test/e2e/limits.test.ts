@@ -7,6 +7,7 @@ import { openStage, type Stage, startWorker, stopProcess } from "../../scripts/s
 import { byStatus, Installation } from "../support/certherd.ts";
 import type { LimitedCa, LimitedCaOptions } from "../support/limited-ca.ts";
 import { limitedOf, limitsYaml } from "../support/limits-yaml.ts";
+import { long } from "../support/long.ts";
 import { type RedisServer, startRedis } from "../support/redis.ts";
 import { freePort, waitUntil } from "../support/temp.ts";
 
@@ -121,24 +122,27 @@ it("what the CA pauses is parked with the CA's page, for every certificate of th
   await until("issued", 2);
 });
 
-it("a name that fails again and again is parked with its evidence, and tried again when a person says so", async () => {
-  await open({ failedAuthorizations: null }, () => "patience: { failures: 3 }");
-  const name = "moved.moo.com";
-  await stage.pebble.dns.setServfail(name);
-  start("respond", "issue");
-  await house.run(["import", house.csv("a.csv", [row(name)])]);
-  await waitUntil(async () => (await count("waiting")) === 1, { timeoutMs: 20_000, what: "a failure" });
-  for (let tries = 0; tries < 10 && (await count("attention")) === 0; tries++) {
-    await house.run(["retry"]);
-    await sleep(1_500);
-  }
-  const shown = await house.json<Shown>("show", name);
-  expect(shown).toMatchObject({ status: "attention", error: { code: "given_up" } });
-  expect(shown.detail).toMatch(/^moved\.moo\.com has failed 3 times in a row since 20.*The last time: /);
-  await stage.pebble.dns.clearServfail(name);
-  await house.run(["retry", name]);
-  await until("issued", 1);
-});
+long(
+  "a name that fails again and again is parked with its evidence, and tried again when a person says so",
+  async () => {
+    await open({ failedAuthorizations: null }, () => "patience: { failures: 3 }");
+    const name = "moved.moo.com";
+    await stage.pebble.dns.setServfail(name);
+    start("respond", "issue");
+    await house.run(["import", house.csv("a.csv", [row(name)])]);
+    await waitUntil(async () => (await count("waiting")) === 1, { timeoutMs: 20_000, what: "a failure" });
+    for (let tries = 0; tries < 10 && (await count("attention")) === 0; tries++) {
+      await house.run(["retry"]);
+      await sleep(1_500);
+    }
+    const shown = await house.json<Shown>("show", name);
+    expect(shown).toMatchObject({ status: "attention", error: { code: "given_up" } });
+    expect(shown.detail).toMatch(/^moved\.moo\.com has failed 3 times in a row since 20.*The last time: /);
+    await stage.pebble.dns.clearServfail(name);
+    await house.run(["retry", name]);
+    await until("issued", 1);
+  },
+);
 
 it("after Redis is lost, what was issued lately counts still", async () => {
   await open({ certificatesPerDomain: { count: 8, periodMs: 7 * 86_400_000 } });
@@ -182,37 +186,40 @@ it("with spillAfter, what would wait too long goes to the next CA, and what name
   expect(limited.stats().refusals).toEqual([]);
 });
 
-it("a broken firewall stops the account after some failures, with one mail; it goes on by itself when that is mended", async () => {
-  await open(
-    {},
-    ({ smtp }) =>
-      `breaker: { after: 20, probe: [1s] }\nmail: { from: certs@lb.example, operator: { to: ops@lb.example, relay: 127.0.0.1, port: ${smtp.port} } }`,
-  );
-  // The CA comes to one port, and we listen on another: nothing leads from the one to the other yet.
-  const port = await freePort();
-  start("respond", "issue", "notify");
-  const rows = Array.from({ length: 290 }, (_, n) => row(`host${n}.moo${n}.com`, port));
-  await house.run(["import", house.csv("a.csv", rows)]);
-  const { messages } = stage.smtp;
-  await waitUntil(() => messages.length > 0, { timeoutMs: 60_000, what: "the mail" });
-  await sleep(5_000);
-  const failed = limited.stats().limits.failedAuthorizations;
-  const validations = Object.values(limited.stats().validations).flat().length;
-  // Those in flight when it opened, and one a second since.
-  expect(validations).toBeLessThan(250);
-  expect(messages).toHaveLength(1);
-  expect(messages[0]?.subject).toContain("Orders from scaled are paused");
-  expect(failed.refused).toBe(0);
-  const limits = await house.json<{ accounts: { paused?: { code: string } }[] }>("limits");
-  expect(limits.accounts[0]?.paused?.code).toBe("connection");
-  const bridge = await forward(stage.acmePort, port);
-  try {
-    await until("issued", 290, 60_000);
+long(
+  "a broken firewall stops the account after some failures, with one mail; it goes on by itself when that is mended",
+  async () => {
+    await open(
+      {},
+      ({ smtp }) =>
+        `breaker: { after: 20, probe: [1s] }\nmail: { from: certs@lb.example, operator: { to: ops@lb.example, relay: 127.0.0.1, port: ${smtp.port} } }`,
+    );
+    // The CA comes to one port, and we listen on another: nothing leads from the one to the other yet.
+    const port = await freePort();
+    start("respond", "issue", "notify");
+    const rows = Array.from({ length: 290 }, (_, n) => row(`host${n}.moo${n}.com`, port));
+    await house.run(["import", house.csv("a.csv", rows)]);
+    const { messages } = stage.smtp;
+    await waitUntil(() => messages.length > 0, { timeoutMs: 60_000, what: "the mail" });
+    await sleep(5_000);
+    const failed = limited.stats().limits.failedAuthorizations;
+    const validations = Object.values(limited.stats().validations).flat().length;
+    // Those in flight when it opened, and one a second since.
+    expect(validations).toBeLessThan(250);
     expect(messages).toHaveLength(1);
-  } finally {
-    bridge.close();
-  }
-});
+    expect(messages[0]?.subject).toContain("Orders from scaled are paused");
+    expect(failed.refused).toBe(0);
+    const limits = await house.json<{ accounts: { paused?: { code: string } }[] }>("limits");
+    expect(limits.accounts[0]?.paused?.code).toBe("connection");
+    const bridge = await forward(stage.acmePort, port);
+    try {
+      await until("issued", 290, 60_000);
+      expect(messages).toHaveLength(1);
+    } finally {
+      bridge.close();
+    }
+  },
+);
 
 /** What a firewall lets through: connections to one port lead to another. */
 async function forward(from: number, to: number): Promise<Server> {

@@ -12,6 +12,7 @@ import { ensureTools } from "../../scripts/tools.ts";
 import { served } from "../../src/deploy/served.ts";
 import { byStatus, Installation } from "../support/certherd.ts";
 import { type Haproxy, startHaproxy } from "../support/haproxy.ts";
+import { isLong } from "../support/long.ts";
 import { type RedisServer, startRedis } from "../support/redis.ts";
 import { atExit, freePort, waitUntil } from "../support/temp.ts";
 import { haproxyNode, terminationYaml } from "../support/terminations.ts";
@@ -148,7 +149,7 @@ it.skipIf(!allowed)(
   },
 );
 
-it.skipIf(!allowed)(
+it.runIf(allowed && isLong)(
   "a host that dies is gone past, and what it owes is deployed when it is back",
   async () => {
     address("add", "lb1");

@@ -10,6 +10,7 @@ import { openStage, type Stage, startWorker, stopProcess } from "../../scripts/s
 import { served } from "../../src/deploy/served.ts";
 import { byStatus, Installation } from "../support/certherd.ts";
 import { type Haproxy, startHaproxy } from "../support/haproxy.ts";
+import { long } from "../support/long.ts";
 import { type RedisServer, startRedis } from "../support/redis.ts";
 import { startStunnel } from "../support/stunnel.ts";
 import { waitUntil } from "../support/temp.ts";
@@ -92,7 +93,7 @@ it("kill -9 of the deploying worker, three times while 60 are deployed: all are 
   expect(stage.requests().newOrder).toBe(names);
 });
 
-it("stunnel: one reload for a batch, and none sooner after another than is configured", async () => {
+long("stunnel: one reload for a batch, and none sooner after another than is configured", async () => {
   const { stage, house } = await open();
   const stunnel = await startStunnel();
   started.push(stunnel);
