@@ -94,7 +94,7 @@ describe("DNS UPDATE", () => {
     [
       "dns_clock",
       "node",
-      "by 1000 s",
+      /by (999|1000|1001) s/,
       () => createRfc2136(settings(), { now: () => Date.now() - 1_000_000 }),
     ],
   ] as const)("a key or clock that is wrong is %s", async (code, disposition, words, make) => {
