@@ -1,12 +1,12 @@
 import { Script } from "./script.ts";
 
-/** Adds to a certificate's events, and to the stream of all. */
+/** Adds to a certificate's events, and to the stream of all; there with the status that it has come to, if it has. */
 const ADD_EVENT = `
-local function addEvent(events, stream, id, event)
+local function addEvent(events, stream, id, event, status)
   if event == '' then return end
   redis.call('LPUSH', events, event)
   redis.call('LTRIM', events, 0, 99)
-  redis.call('XADD', stream, 'MAXLEN', '~', 10000, '*', 'id', id, 'event', event)
+  redis.call('XADD', stream, 'MAXLEN', '~', 10000, '*', 'id', id, 'event', event, 'status', status or '')
 end
 `;
 
@@ -95,7 +95,7 @@ return {action, generation, cur[8] and 1 or 0, cur[9] or ''}
  * changes nothing. When the new status settles it, it leaves the open sets of the imports that wait for it.
  *
  * KEYS: certificate, prefix of the status sets, events, the stream of all events, prefix of the imports, renewals,
- * serials.
+ * serials, expiries.
  * ARGV: id, generation, settled ("1"), event (JSON), status, field, value, … ("" deletes the field), "resume" or "".
  * Returns {"stale"} or {"ok", "1" when the digest of an import is to tell of it, import that ended, …}.
  */
@@ -138,6 +138,7 @@ for i = 6, #ARGV - 1, 2 do
       if before then redis.call('HDEL', KEYS[7], before) end
     end
     redis.call('HSET', KEYS[7], leaf.serial, id)
+    redis.call('ZADD', KEYS[8], leaf.notAfter, id)
   end
   if ARGV[i] == 'schedule' and ARGV[i + 1] ~= '' then
     local pollAt = cjson.decode(ARGV[i + 1]).pollAt
@@ -149,7 +150,7 @@ if cur[2] ~= status then
   redis.call('ZREM', statusPrefix .. cur[2], id)
   redis.call('ZADD', statusPrefix .. status, 0, id)
 end
-addEvent(events, stream, id, event)
+addEvent(events, stream, id, event, status)
 local ended = {'ok', '0'}
 if settled == '1' and cur[3] and cur[3] ~= '' then
   redis.call('HDEL', cert, 'openIn')
@@ -280,7 +281,7 @@ return 1
 `,
 );
 
-/** Forgets a removed certificate. KEYS: certificate, all, removed, renewals, events, serials. ARGV: id,
+/** Forgets a removed certificate. KEYS: certificate, all, removed, renewals, events, serials, expiries. ARGV: id,
  * generation. */
 export const forgetScript = new Script(
   "forget",
@@ -289,6 +290,7 @@ local cur = redis.call('HMGET', KEYS[1], 'generation', 'status', 'leaf')
 if cur[1] ~= ARGV[2] or cur[2] ~= 'removed' then return 0 end
 if cur[3] then redis.call('HDEL', KEYS[6], cjson.decode(cur[3]).serial) end
 for i = 2, 4 do redis.call('ZREM', KEYS[i], ARGV[1]) end
+redis.call('ZREM', KEYS[7], ARGV[1])
 return redis.call('DEL', KEYS[1], KEYS[5])
 `,
 );
