@@ -2,11 +2,13 @@ import { Counter, collectDefaultMetrics, Gauge, Registry } from "prom-client";
 import { STATUSES } from "../core/certificate.ts";
 import type { Role } from "../store/alive.ts";
 import { keys } from "../store/keys.ts";
+import { StageTimes } from "../store/stage-times.ts";
 import type { ApiDeps } from "./deps.ts";
 import type { EventHub } from "./events/hub.ts";
 import { ExpiryMetrics } from "./metrics/expiry.ts";
 import { LedgerMetrics } from "./metrics/ledger.ts";
 import { NodeMetrics } from "./metrics/nodes.ts";
+import { stageText } from "./metrics/stages.ts";
 import { allQueues } from "./queue-names.ts";
 
 const ROLES: readonly Role[] = ["issue", "deploy", "notify", "respond", "renew", "api"];
@@ -79,7 +81,7 @@ export class Metrics {
       this.#nodes.read(),
     ]);
     this.#countClients();
-    return await this.#registry.metrics();
+    return (await this.#registry.metrics()) + stageText(await new StageTimes(this.#deps.redis).all());
   }
 
   #countClients(): void {

@@ -192,6 +192,7 @@ export class CertificateStore {
         keys.renewals,
         keys.serials,
         keys.expiries,
+        keys.stageTimes,
       ],
       [
         id,

@@ -115,6 +115,8 @@ export const keys = {
   archived: key("archived"),
   /** String: the last event of the stream that was looked at for webhooks. */
   webhookCursor: key("webhooks", "cursor"),
+  /** Hash: "status:bucket", "status:count" and "status:sum" (milliseconds) of the time spent in each. */
+  stageTimes: key("stagetimes"),
   /** Hash: counters of what failed, for the metrics. */
   counters: key("counters"),
   /** String: what was answered to one Idempotency-Key (as a digest) of one API token; expires. */

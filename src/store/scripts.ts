@@ -1,4 +1,5 @@
 import { Script } from "./script.ts";
+import { STAGE_BUCKETS } from "./stage-times.ts";
 
 /** Adds to a certificate's events, and to the stream of all; there with the status that it has come to, if it has. */
 const ADD_EVENT = `
@@ -7,6 +8,17 @@ local function addEvent(events, stream, id, event, status)
   redis.call('LPUSH', events, event)
   redis.call('LTRIM', events, 0, 99)
   redis.call('XADD', stream, 'MAXLEN', '~', 10000, '*', 'id', id, 'event', event, 'status', status or '')
+end
+`;
+
+/** Counts how long a certificate was in a stage, in milliseconds; each in the first bucket that it fits into. */
+const NOTE_TIME = `
+local function noteTime(times, stage, took)
+  for _, most in ipairs({${STAGE_BUCKETS.join(", ")}}) do
+    if took <= most * 1000 then redis.call('HINCRBY', times, stage .. ':' .. most, 1) break end
+  end
+  redis.call('HINCRBY', times, stage .. ':count', 1)
+  redis.call('HINCRBY', times, stage .. ':sum', took)
 end
 `;
 
@@ -64,7 +76,7 @@ end
 if action == 'deploy' then
   local leaf = cjson.decode(cur[8])
   leaf.generation = generation
-  redis.call('HSET', cert, 'spec', spec, 'status', 'deploying', 'leaf', cjson.encode(leaf))
+  redis.call('HSET', cert, 'spec', spec, 'status', 'deploying', 'since', now, 'leaf', cjson.encode(leaf))
   redis.call('HDEL', cert, 'reason', 'detail', 'until', 'error')
   local nodes = cjson.decode(redis.call('HGET', cert, 'nodes') or '{}')
   for _, state in pairs(nodes) do state.refused = nil end
@@ -82,7 +94,7 @@ redis.call('ZADD', statusPrefix .. 'queued', 0, id)
 redis.call('HDEL', cert, 'reason', 'detail', 'until', 'error', 'orderUrl', 'room', 'account', 'checkedAt')
 if ARGV[7] ~= '' then redis.call('HSET', cert, 'account', ARGV[7]) end
 redis.call('HSET', cert, 'spec', spec, 'namesKey', namesKey, 'status', 'queued', 'attempts', 0,
-  'generation', generation, 'acceptedAt', now)
+  'generation', generation, 'acceptedAt', now, 'since', now)
 if import ~= '' then redis.call('HSET', cert, 'import', import)
 elseif action ~= 'retry' then redis.call('HDEL', cert, 'import') end
 await()
@@ -95,16 +107,16 @@ return {action, generation, cur[8] and 1 or 0, cur[9] or ''}
  * changes nothing. When the new status settles it, it leaves the open sets of the imports that wait for it.
  *
  * KEYS: certificate, prefix of the status sets, events, the stream of all events, prefix of the imports, renewals,
- * serials, expiries.
+ * serials, expiries, times in each stage.
  * ARGV: id, generation, settled ("1"), event (JSON), status, field, value, … ("" deletes the field), "resume" or "".
  * Returns {"stale"} or {"ok", "1" when the digest of an import is to tell of it, import that ended, …}.
  */
 export const transitionScript = new Script(
   "transition",
-  `${ADD_EVENT}
+  `${ADD_EVENT}${NOTE_TIME}
 local cert, statusPrefix, events, stream, importPrefix = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local id, generation, settled, event = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
-local cur = redis.call('HMGET', cert, 'generation', 'status', 'openIn', 'room', 'leaf')
+local cur = redis.call('HMGET', cert, 'generation', 'status', 'openIn', 'room', 'leaf', 'since')
 if cur[1] ~= generation then return {'stale'} end
 local status = ARGV[5]
 -- What a person has stopped, or what is there, is not moved back by work that was still going on.
@@ -149,6 +161,10 @@ redis.call('HSET', cert, 'status', status)
 if cur[2] ~= status then
   redis.call('ZREM', statusPrefix .. cur[2], id)
   redis.call('ZADD', statusPrefix .. status, 0, id)
+  local clock = redis.call('TIME')
+  local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+  if cur[6] then noteTime(KEYS[9], cur[2], math.max(0, now - tonumber(cur[6]))) end
+  redis.call('HSET', cert, 'since', now)
 end
 addEvent(events, stream, id, event, status)
 local ended = {'ok', '0'}
