@@ -1,5 +1,6 @@
 import { type FastifyInstance, fastify } from "fastify";
 import type { ApiDeps } from "./deps.ts";
+import { EventHub } from "./events/hub.ts";
 import { requireToken } from "./plugins/auth.ts";
 import { answerProblems, sendProblem } from "./plugins/errors.ts";
 import { describeRoutes } from "./plugins/openapi.ts";
@@ -8,6 +9,7 @@ import { RequestError } from "./problems.ts";
 import { QUEUES, queueDashboard } from "./queues.ts";
 import { certificateRoutes } from "./routes/certificates.ts";
 import { enqueueRoute } from "./routes/enqueue.ts";
+import { eventRoutes } from "./routes/events.ts";
 import { healthRoutes } from "./routes/health.ts";
 import { importRoutes } from "./routes/imports.ts";
 import { metricsRoute } from "./routes/metrics.ts";
@@ -41,7 +43,9 @@ export async function buildApp(deps: ApiDeps): Promise<FastifyInstance> {
   dropLateBodies(app);
   await describeRoutes(app);
   healthRoutes(app, deps.redis);
-  metricsRoute(app, deps);
+  const hub = new EventHub(deps.redis);
+  metricsRoute(app, deps, hub);
+  eventRoutes(app, hub);
   certificateRoutes(app, deps);
   enqueueRoute(app, deps);
   await app.register((scope) => importRoutes(scope, deps));

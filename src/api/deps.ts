@@ -1,4 +1,5 @@
 import type { ImportDeps } from "../intake/import.ts";
+import type { CaLimits } from "../limits/table.ts";
 import type { Producer } from "../queue/producer.ts";
 import type { Alive } from "../store/alive.ts";
 import type { CertificateStore } from "../store/certificates.ts";
@@ -16,6 +17,10 @@ export interface ApiDeps {
   tokens: TokenBook;
   /** The accounts whose queues there are. */
   accounts: readonly string[];
+  /** The limits of each of them. */
+  caLimits: ReadonlyMap<string, CaLimits>;
+  /** The names of the webhooks, each of which has a queue. */
+  webhooks: readonly string[];
   /** The nodes that certificates are deployed to. */
   nodes: readonly string[];
   /** A folder for what is gone with the request. */

@@ -2,7 +2,13 @@ import { Counter, collectDefaultMetrics, Gauge, Registry } from "prom-client";
 import { STATUSES } from "../core/certificate.ts";
 import type { Role } from "../store/alive.ts";
 import { keys } from "../store/keys.ts";
+import { StageTimes } from "../store/stage-times.ts";
 import type { ApiDeps } from "./deps.ts";
+import type { EventHub } from "./events/hub.ts";
+import { ExpiryMetrics } from "./metrics/expiry.ts";
+import { LedgerMetrics } from "./metrics/ledger.ts";
+import { NodeMetrics } from "./metrics/nodes.ts";
+import { stageText } from "./metrics/stages.ts";
 import { allQueues } from "./queue-names.ts";
 
 const ROLES: readonly Role[] = ["issue", "deploy", "notify", "respond", "renew", "api"];
@@ -36,8 +42,27 @@ export class Metrics {
     registers: [this.#registry],
   });
 
-  constructor(deps: ApiDeps) {
+  readonly #clients = new Gauge({
+    name: "certherd_event_clients",
+    help: "Clients that listen to this process's events.",
+    registers: [this.#registry],
+  });
+  readonly #cutOff = new Counter({
+    name: "certherd_event_clients_cut_off_total",
+    help: "Clients of this process's events that were cut off as they did not read.",
+    registers: [this.#registry],
+  });
+  readonly #hub: EventHub;
+  readonly #expiry: ExpiryMetrics;
+  readonly #ledger: LedgerMetrics;
+  readonly #nodes: NodeMetrics;
+
+  constructor(deps: ApiDeps, hub: EventHub) {
     this.#deps = deps;
+    this.#hub = hub;
+    this.#expiry = new ExpiryMetrics(deps.redis, this.#registry);
+    this.#ledger = new LedgerMetrics(deps.redis, deps.caLimits, this.#registry);
+    this.#nodes = new NodeMetrics(deps.redis, this.#registry);
     collectDefaultMetrics({ register: this.#registry });
   }
 
@@ -51,8 +76,18 @@ export class Metrics {
       this.#countJobs(),
       this.#countWorkers(),
       this.#countFailures(),
+      this.#expiry.read(this.#deps.intake.clock.now()),
+      this.#ledger.read(this.#deps.intake.clock.now()),
+      this.#nodes.read(),
     ]);
-    return await this.#registry.metrics();
+    this.#countClients();
+    return (await this.#registry.metrics()) + stageText(await new StageTimes(this.#deps.redis).all());
+  }
+
+  #countClients(): void {
+    this.#clients.set(this.#hub.size);
+    this.#cutOff.reset();
+    this.#cutOff.inc(this.#hub.cutOff);
   }
 
   async #countCertificates(): Promise<void> {

@@ -4,9 +4,16 @@ import { queueNames, queuesOf } from "../queue/names.ts";
 export function allQueues({
   accounts,
   nodes,
+  webhooks,
 }: {
   accounts: readonly string[];
   nodes: readonly string[];
+  webhooks: readonly string[];
 }): string[] {
-  return [...accounts.flatMap(queuesOf), ...nodes.map(queueNames.deploy), queueNames.notify];
+  return [
+    ...accounts.flatMap(queuesOf),
+    ...nodes.map(queueNames.deploy),
+    queueNames.notify,
+    ...webhooks.map(queueNames.webhook),
+  ];
 }

@@ -12,6 +12,7 @@ import { choice, type Environment, processEnvironment, secret, variable } from "
 import { type ConfigFile, configFile, defined, describeFaults } from "./schema.ts";
 import { storeKey } from "./store-key.ts";
 import { type Terminations, terminationsOf } from "./terminations.ts";
+import { type Webhook, webhooksOf } from "./webhooks.ts";
 
 export type { CaConfig } from "./cas.ts";
 
@@ -84,6 +85,8 @@ export interface Config {
   /** Orders are made only where this address is local. */
   activeAddress?: string;
   maxImportBytes: number;
+  /** Who is told what happens, over HTTP. */
+  webhooks: readonly Webhook[];
 }
 
 /**
@@ -130,6 +133,7 @@ export function loadConfig(env: Environment = processEnvironment()): Config {
     renewal: renewalSettings(file),
     watchEvery: file.watch?.every ?? WATCH_EVERY,
     ...(file.activeWhen === undefined ? {} : { activeAddress: file.activeWhen.address }),
+    webhooks: webhooksOf(file.webhooks),
     maxImportBytes: file.maxImportBytes ?? 100 * 1024 * 1024,
   };
 }

@@ -2,6 +2,7 @@ import { z } from "zod";
 import { dnsSchema } from "./dns.ts";
 import { address, duration, port } from "./fields.ts";
 import { terminationsSchema } from "./terminations.ts";
+import { webhooksSchema } from "./webhooks.ts";
 
 const limit = z
   .strictObject({ count: z.number().int().positive(), per: duration })
@@ -95,6 +96,7 @@ export const configFile = z.strictObject({
   terminations: terminationsSchema.optional(),
   dns: dnsSchema.optional(),
   watch: z.strictObject({ every: duration }).optional(),
+  webhooks: webhooksSchema.optional(),
   maxImportBytes: z.number().int().positive().optional(),
 });
 

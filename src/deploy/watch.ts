@@ -124,6 +124,7 @@ export class NodeWatch {
       })),
       at,
     );
+    await nodes.drifted(drifted.length);
     log(`${name} serves ${drifted.length} certificates wrongly; they are brought there again.`);
     await this.#rollouts.advance(await certificates.present(drifted.map(({ record }) => record.id)));
     if (!(await nodes.onceIn(`drift:${name}`, TELL_EVERY))) return;

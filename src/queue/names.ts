@@ -11,6 +11,8 @@ export const queueNames = {
   /** Brings certificates to one node; consumed by the process that can reach it. */
   deploy: (node: string) => `deploy-${node}`,
   notify: "notify",
+  /** What one webhook is told, so that one that does not answer holds up no other. */
+  webhook: (name: string) => `webhook-${name}`,
 } as const;
 
 export const jobIds = {
@@ -23,6 +25,8 @@ export const jobIds = {
   /** With the serial, as the next leaf may come while this one is being brought to the node; the port may change, too. */
   deploy: (id: string, serial: string, vipPort: number) => `d-${id}-${serial}-${vipPort}`,
   withdraw: (id: string, generation: number, vipPort: number) => `x-${id}-${generation}-${vipPort}`,
+  /** Of the event's id: what is added again is the same delivery. */
+  webhook: (eventId: string) => `w-${eventId}`,
   mail: (box: string, group: string) => `m-${box}-${group}`,
 } as const;
 
@@ -100,4 +104,16 @@ export interface MailJob {
   tries?: number;
   /** For "now": how many certificates were in the box at the last look, and when the first one was. */
   seen?: { count: number; since: number };
+}
+
+/** One event to one webhook. */
+export interface WebhookJob {
+  /** Of the event; the receiver knows a repetition by it. */
+  event: string;
+  /** The body as it is sent, each time the same. */
+  body: string;
+  /** When it was first to be sent, milliseconds since the epoch. */
+  since: number;
+  /** How often the receiver has not taken it. */
+  tries?: number;
 }

@@ -11,6 +11,7 @@ import {
   type MailJob,
   type OrderJob,
   queueNames,
+  type WebhookJob,
 } from "./names.ts";
 import { QueueView } from "./view.ts";
 
@@ -206,6 +207,18 @@ export class Producer extends QueueView {
       delay,
       priority: 1,
     });
+  }
+
+  /** To one webhook's queue; what stands there already is not added again. */
+  async webhook(name: string, jobs: readonly WebhookJob[]): Promise<void> {
+    if (jobs.length === 0) return;
+    await this.queue(queueNames.webhook(name)).addBulk(
+      jobs.map((data) => ({
+        name: "webhook",
+        data,
+        opts: { ...LEAVE_NOTHING, jobId: jobIds.webhook(data.event), priority: 1 },
+      })),
+    );
   }
 
   async close(): Promise<void> {

@@ -64,6 +64,7 @@ export const KINDS = {
   files_gone: kind("index", "person", "it has a certificate, and its files are gone: certherd renew NAME"),
   not_listed: kind("sets", "mended", "a record that the list of all did not have: added"),
   wrong_status: kind("sets", "mended", "not listed under its status: listed"),
+  no_expiry: kind("sets", "mended", "a leaf whose end was not in its set: added"),
   no_renewal: kind("sets", "mended", "a leaf without a time of its renewal: added"),
   wrong_serial: kind("sets", "mended", "a serial that did not lead to its certificate: added"),
   stray_entry: kind("sets", "mended", "an entry without its certificate: removed"),

@@ -4,7 +4,7 @@ import { Script } from "../store/script.ts";
  * Compares records with the sets that they have to stand in, and puts them there. Its own entries alone: what stands
  * where it should not is the other script's.
  *
- * KEYS: prefix of the certificates, all certificates, prefix of the status sets, renewals, serials.
+ * KEYS: prefix of the certificates, all certificates, prefix of the status sets, renewals, serials, expiries.
  * ARGV: "1" to change nothing, the statuses as JSON, id, … Returns {id, what, …}.
  */
 export const recordsScript = new Script(
@@ -37,6 +37,10 @@ for i = 3, #ARGV do
       if leaf.renewAt and not redis.call('ZSCORE', KEYS[4], id) then
         add(id, 'no_renewal')
         if not dry then redis.call('ZADD', KEYS[4], leaf.renewAt, id) end
+      end
+      if leaf.notAfter and tonumber(redis.call('ZSCORE', KEYS[6], id) or '-1') ~= leaf.notAfter then
+        add(id, 'no_expiry')
+        if not dry then redis.call('ZADD', KEYS[6], leaf.notAfter, id) end
       end
       if leaf.serial and redis.call('HGET', KEYS[5], leaf.serial) ~= id then
         add(id, 'wrong_serial')

@@ -15,7 +15,14 @@ export async function healRecords(
   known: Known,
   ids: readonly string[],
 ): Promise<void> {
-  const sets = [CERTIFICATES, keys.certificates, keys.status("" as Status), keys.renewals, keys.serials];
+  const sets = [
+    CERTIFICATES,
+    keys.certificates,
+    keys.status("" as Status),
+    keys.renewals,
+    keys.serials,
+    keys.expiries,
+  ];
   for (let from = 0; from < ids.length; from += CHUNK) {
     const args = [report.dryRun ? "1" : "0", JSON.stringify(STATUSES), ...ids.slice(from, from + CHUNK)];
     const found = (await recordsScript.run(redis, sets, args)) as string[];
@@ -35,6 +42,7 @@ export async function removeStrays(deps: ReconcileDeps): Promise<void> {
   for (const status of STATUSES)
     await strays(deps, keys.status(status), "status", status, walk(keys.status(status)));
   await strays(deps, keys.renewals, "renewals", "", walk(keys.renewals));
+  await strays(deps, keys.expiries, "renewals", "", walk(keys.expiries));
   const serials = members((cursor) => redis.hscan(keys.serials, cursor, "COUNT", CHUNK), 1);
   await strays(deps, keys.serials, "serials", "", serials);
 }

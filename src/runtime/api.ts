@@ -23,6 +23,8 @@ export async function startApi(house: House): Promise<Service & { url: string }>
     intake: importDeps(house),
     tokens: await tokenBook(house),
     accounts: config.cas.map((ca) => ca.name),
+    caLimits: new Map(config.cas.map(({ name, limits }) => [name, limits])),
+    webhooks: config.webhooks.map(({ name }) => name),
     nodes: nodeNames(config.terminations),
     home: config.home,
     maxImportBytes: config.maxImportBytes,

@@ -175,6 +175,8 @@ export class CertificateStore {
         IMPORT_PREFIX,
         keys.renewals,
         keys.serials,
+        keys.expiries,
+        keys.stageTimes,
       ],
       [
         id,
@@ -228,6 +230,7 @@ export class CertificateStore {
         keys.renewals,
         keys.events(id),
         keys.serials,
+        keys.expiries,
       ],
       [id, generation],
     );
@@ -257,7 +260,10 @@ export class CertificateStore {
       pipeline.del(keys.certificate(id)).hset(keys.certificate(id), toFields(record));
       pipeline.zadd(keys.certificates, 0, id).zadd(keys.status(status), 0, id);
       if (record.leaf)
-        pipeline.zadd(keys.renewals, lookAt(record), id).hset(keys.serials, record.leaf.serial, id);
+        pipeline
+          .zadd(keys.renewals, lookAt(record), id)
+          .zadd(keys.expiries, record.leaf.notAfter, id)
+          .hset(keys.serials, record.leaf.serial, id);
     }
     await execAll(pipeline);
   }

@@ -19,7 +19,9 @@ export const keys = {
   status: (status: Status) => key("status", status),
   /** Sorted set: ids of the certificates with a leaf, by the moment of their renewal. */
   renewals: key("renewals"),
-  /** List: one certificate's events, newest first, capped. */
+  /** Sorted set: ids of the certificates with a leaf, by its end. */
+  expiries: key("expiries"),
+  /** List: one certificate's events, newest first, capped. Of "all": the stream of them all, capped too. */
   events: (id: string) => key("events", id),
   /** Hash: one import's counts and state. */
   import: (importId: string) => key("import", importId),
@@ -111,6 +113,10 @@ export const keys = {
   vaultCheck: key("vaultcheck"),
   /** Sorted set: ids of the certificates that were archived, by when, for the files of the other hosts. */
   archived: key("archived"),
+  /** String: the last event of the stream that was looked at for webhooks. */
+  webhookCursor: key("webhooks", "cursor"),
+  /** Hash: "status:bucket", "status:count" and "status:sum" (milliseconds) of the time spent in each. */
+  stageTimes: key("stagetimes"),
   /** Hash: counters of what failed, for the metrics. */
   counters: key("counters"),
   /** String: what was answered to one Idempotency-Key (as a digest) of one API token; expires. */

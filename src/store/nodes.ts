@@ -77,6 +77,11 @@ export class Nodes {
     return (await this.#redis.hdel(keys.nodeFaults, placeKey(place))) === 1;
   }
 
+  /** So many certificates were found to be served wrongly: for the metrics. */
+  async drifted(count: number): Promise<void> {
+    await this.#redis.hincrby(keys.counters, "drift", count);
+  }
+
   /** Milliseconds since the epoch; 0 when it is not known. */
   async reloadedAt(node: string): Promise<number> {
     return Number((await this.#redis.hget(keys.nodeReloads, node)) ?? 0);

@@ -1,12 +1,24 @@
 import { Script } from "./script.ts";
+import { STAGE_BUCKETS } from "./stage-times.ts";
 
-/** Adds to a certificate's events, and to the stream of all. */
+/** Adds to a certificate's events, and to the stream of all; there with the status that it has come to, if it has. */
 export const ADD_EVENT = `
-local function addEvent(events, stream, id, event)
+local function addEvent(events, stream, id, event, status)
   if event == '' then return end
   redis.call('LPUSH', events, event)
   redis.call('LTRIM', events, 0, 99)
-  redis.call('XADD', stream, 'MAXLEN', '~', 10000, '*', 'id', id, 'event', event)
+  redis.call('XADD', stream, 'MAXLEN', '~', 10000, '*', 'id', id, 'event', event, 'status', status or '')
+end
+`;
+
+/** Counts how long a certificate was in a stage, in milliseconds; each in the first bucket that it fits into. */
+const NOTE_TIME = `
+local function noteTime(times, stage, took)
+  for _, most in ipairs({${STAGE_BUCKETS.join(", ")}}) do
+    if took <= most * 1000 then redis.call('HINCRBY', times, stage .. ':' .. most, 1) break end
+  end
+  redis.call('HINCRBY', times, stage .. ':count', 1)
+  redis.call('HINCRBY', times, stage .. ':sum', took)
 end
 `;
 
@@ -64,7 +76,7 @@ end
 if action == 'deploy' then
   local leaf = cjson.decode(cur[8])
   leaf.generation = generation
-  redis.call('HSET', cert, 'spec', spec, 'status', 'deploying', 'leaf', cjson.encode(leaf))
+  redis.call('HSET', cert, 'spec', spec, 'status', 'deploying', 'since', now, 'leaf', cjson.encode(leaf))
   redis.call('HDEL', cert, 'reason', 'detail', 'until', 'error')
   local nodes = cjson.decode(redis.call('HGET', cert, 'nodes') or '{}')
   for _, state in pairs(nodes) do state.refused = nil end
@@ -82,7 +94,7 @@ redis.call('ZADD', statusPrefix .. 'queued', 0, id)
 redis.call('HDEL', cert, 'reason', 'detail', 'until', 'error', 'orderUrl', 'room', 'account', 'checkedAt')
 if ARGV[7] ~= '' then redis.call('HSET', cert, 'account', ARGV[7]) end
 redis.call('HSET', cert, 'spec', spec, 'namesKey', namesKey, 'status', 'queued', 'attempts', 0,
-  'generation', generation, 'acceptedAt', now)
+  'generation', generation, 'acceptedAt', now, 'since', now)
 if import ~= '' then redis.call('HSET', cert, 'import', import)
 elseif action ~= 'retry' then redis.call('HDEL', cert, 'import') end
 await()
@@ -95,16 +107,16 @@ return {action, generation, cur[8] and 1 or 0, cur[9] or ''}
  * changes nothing. When the new status settles it, it leaves the open sets of the imports that wait for it.
  *
  * KEYS: certificate, prefix of the status sets, events, the stream of all events, prefix of the imports, renewals,
- * serials.
+ * serials, expiries, times in each stage.
  * ARGV: id, generation, settled ("1"), event (JSON), status, field, value, … ("" deletes the field), "resume" or "".
  * Returns {"stale"} or {"ok", "1" when the digest of an import is to tell of it, import that ended, …}.
  */
 export const transitionScript = new Script(
   "transition",
-  `${ADD_EVENT}
+  `${ADD_EVENT}${NOTE_TIME}
 local cert, statusPrefix, events, stream, importPrefix = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local id, generation, settled, event = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
-local cur = redis.call('HMGET', cert, 'generation', 'status', 'openIn', 'room', 'leaf')
+local cur = redis.call('HMGET', cert, 'generation', 'status', 'openIn', 'room', 'leaf', 'since')
 if cur[1] ~= generation then return {'stale'} end
 local status = ARGV[5]
 -- What a person has stopped, or what is there, is not moved back by work that was still going on.
@@ -138,6 +150,7 @@ for i = 6, #ARGV - 1, 2 do
       if before then redis.call('HDEL', KEYS[7], before) end
     end
     redis.call('HSET', KEYS[7], leaf.serial, id)
+    redis.call('ZADD', KEYS[8], leaf.notAfter, id)
   end
   if ARGV[i] == 'schedule' and ARGV[i + 1] ~= '' then
     local pollAt = cjson.decode(ARGV[i + 1]).pollAt
@@ -148,8 +161,12 @@ redis.call('HSET', cert, 'status', status)
 if cur[2] ~= status then
   redis.call('ZREM', statusPrefix .. cur[2], id)
   redis.call('ZADD', statusPrefix .. status, 0, id)
+  local clock = redis.call('TIME')
+  local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+  if cur[6] then noteTime(KEYS[9], cur[2], math.max(0, now - tonumber(cur[6]))) end
+  redis.call('HSET', cert, 'since', now)
 end
-addEvent(events, stream, id, event)
+addEvent(events, stream, id, event, status)
 local ended = {'ok', '0'}
 if settled == '1' and cur[3] and cur[3] ~= '' then
   redis.call('HDEL', cert, 'openIn')
@@ -245,7 +262,7 @@ return 1
 `,
 );
 
-/** Forgets a removed certificate. KEYS: certificate, all, removed, renewals, events, serials. ARGV: id,
+/** Forgets a removed certificate. KEYS: certificate, all, removed, renewals, events, serials, expiries. ARGV: id,
  * generation. */
 export const forgetScript = new Script(
   "forget",
@@ -254,6 +271,7 @@ local cur = redis.call('HMGET', KEYS[1], 'generation', 'status', 'leaf')
 if cur[1] ~= ARGV[2] or cur[2] ~= 'removed' then return 0 end
 if cur[3] then redis.call('HDEL', KEYS[6], cjson.decode(cur[3]).serial) end
 for i = 2, 4 do redis.call('ZREM', KEYS[i], ARGV[1]) end
+redis.call('ZREM', KEYS[7], ARGV[1])
 return redis.call('DEL', KEYS[1], KEYS[5])
 `,
 );

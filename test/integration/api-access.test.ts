@@ -104,6 +104,14 @@ describe("/metrics and /openapi.json", () => {
   it("count what there is", async () => {
     await ask("/v1/imports", { csv: csvOf(domains(3)) });
     await api.house.redis.hincrby(keys.counters, "mail_failed", 2);
+    const day = 86_400_000;
+    for (const [name, days] of [
+      ["a", -1],
+      ["b", 10],
+      ["c", 20],
+    ] as const)
+      await api.house.redis.zadd(keys.expiries, Date.now() + days * day, name);
+    await api.house.nodes.fault({ name: "lb1", vipPort: 443 }, "away", Date.now());
     const stop = await api.house.alive.beat(["issue"], "node:1");
     const answer = await ask("/metrics");
     expect(answer.headers.get("content-type")).toContain("text/plain");
@@ -115,6 +123,14 @@ describe("/metrics and /openapi.json", () => {
       'certherd_workers_alive{role="issue"} 1',
       'certherd_workers_alive{role="renew"} 0',
       'certherd_failures_total{kind="mail_failed"} 2',
+      'certherd_certificates_expiring{within="7d"} 0',
+      'certherd_certificates_expiring{within="14d"} 1',
+      'certherd_certificates_expiring{within="30d"} 2',
+      "certherd_certificates_expired 1",
+      'certherd_limit_remaining{account="letsencrypt-staging",limit="newOrders"} 1500',
+      'certherd_account_stopped{account="letsencrypt-staging",why="refused"} 0',
+      'certherd_node_fault{node="lb1",port="443"} 1',
+      "certherd_event_clients 0",
     ])
       expect(text).toContain(`${line}\n`);
     expect(text).toContain("process_resident_memory_bytes");
@@ -134,6 +150,7 @@ describe("/metrics and /openapi.json", () => {
       "/readyz",
       "/v1/certificates",
       "/v1/certificates/{name}",
+      "/v1/events",
       "/v1/imports",
       "/v1/imports/{id}",
     ]);

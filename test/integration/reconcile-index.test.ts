@@ -89,10 +89,13 @@ describe("the sets", () => {
     await redis.zrem(keys.status("serving"), NAME);
     await redis.zrem(keys.renewals, NAME);
     await redis.hdel(keys.serials, SERIAL);
-    const all = { not_listed: [NAME], wrong_status: [NAME], no_renewal: [NAME], wrong_serial: [NAME] };
+    await redis.zrem(keys.expiries, NAME);
+    const one = [NAME];
+    const all = { not_listed: one, wrong_status: one, no_renewal: one, no_expiry: one, wrong_serial: one };
     expect(await reconciled(house, redis)).toEqual(all);
     expect(await house.certificates.page({ status: "serving", limit: 5 })).toHaveLength(1);
     expect(await redis.zscore(keys.renewals, NAME)).not.toBeNull();
+    expect(await redis.zscore(keys.expiries, NAME)).not.toBeNull();
     expect(await house.certificates.ownersOf([SERIAL])).toEqual([NAME]);
   });
 

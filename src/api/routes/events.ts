@@ -1,0 +1,49 @@
+import type { FastifyInstance } from "fastify";
+import type { ZodTypeProvider } from "fastify-type-provider-zod";
+import { z } from "zod";
+import type { EventHub } from "../events/hub.ts";
+import { problems } from "../schemas.ts";
+
+const eventId = z
+  .string()
+  .regex(/^\d{1,15}(-\d{1,15})?$/, "give the id of an event, such as 1756390501000-0")
+  .meta({ examples: ["1756390501000-0"] });
+
+/** Seconds after which one of too many clients may come again. */
+const AGAIN = "30";
+
+/** What happens, as it happens. */
+export function eventRoutes(app: FastifyInstance, hub: EventHub): void {
+  app.addHook("preClose", async () => await hub.close());
+  app.withTypeProvider<ZodTypeProvider>().get(
+    "/v1/events",
+    {
+      exposeHeadRoute: false,
+      config: { access: "read", anyTime: true },
+      schema: {
+        summary: "What happens to certificates, as server-sent events",
+        description:
+          "text/event-stream, one event for each step of each certificate. Last-Event-ID (or ?lastEventId=) goes on after that event; `reset` says that events before the oldest one kept are gone.",
+        querystring: z.strictObject({ lastEventId: eventId.optional() }),
+        headers: z.looseObject({ "last-event-id": eventId.optional() }),
+        response: { ...problems },
+      },
+    },
+    async (request, reply) => {
+      const token = request.caller?.id ?? "";
+      reply.header("retry-after", AGAIN);
+      hub.check(token);
+      reply.removeHeader("retry-after");
+      // The header is the newer one: a browser sends it when it comes back to the URL it began with.
+      const last = request.headers["last-event-id"] ?? request.query.lastEventId;
+      reply.hijack();
+      reply.raw.writeHead(200, {
+        ...(reply.getHeaders() as Record<string, string>),
+        "content-type": "text/event-stream",
+        // A proxy before it is not to collect what should come at once.
+        "x-accel-buffering": "no",
+      });
+      await hub.add(reply.raw, token, last);
+    },
+  );
+}
