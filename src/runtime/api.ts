@@ -8,8 +8,10 @@ import { TokenBook } from "../api/tokens.ts";
 import { nodeNames } from "../config/terminations.ts";
 import { AppError } from "../core/errors.ts";
 import { createAtomic, SECRET_FILE } from "../store/atomic.ts";
+import { apiActions } from "./api-actions.ts";
 import type { House } from "./house.ts";
 import { importDeps } from "./imports.ts";
+import { limitsDocument, limitsReport } from "./limits.ts";
 import type { Service } from "./service.ts";
 
 /** The HTTP API and the queue dashboard. */
@@ -21,6 +23,9 @@ export async function startApi(house: House): Promise<Service & { url: string }>
     producer,
     alive,
     intake: importDeps(house),
+    actions: apiActions(house),
+    limits: async () => limitsDocument(await limitsReport(house)),
+    audit: house.audit,
     tokens: await tokenBook(house),
     accounts: config.cas.map((ca) => ca.name),
     nodes: nodeNames(config.terminations),

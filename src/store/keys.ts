@@ -21,6 +21,8 @@ export const keys = {
   renewals: key("renewals"),
   /** List: one certificate's events, newest first, capped. */
   events: (id: string) => key("events", id),
+  /** Stream: who has asked for what, capped. */
+  audit: key("audit"),
   /** Hash: one import's counts and state. */
   import: (importId: string) => key("import", importId),
   /** Sorted set: all imports by time. */

@@ -9,6 +9,7 @@ import { type ImportResult, importRows } from "../../intake/import.ts";
 import type { Fault } from "../../intake/row.ts";
 import { FaultFile } from "../../store/faults.ts";
 import { ImportFiles } from "../../store/import-files.ts";
+import { actorOf } from "../actor.ts";
 import type { ApiDeps } from "../deps.ts";
 import { whileRedisAnswers } from "../plugins/redis.ts";
 import { notFound } from "../problems.ts";
@@ -75,6 +76,8 @@ async function takeIn(
   query: z.infer<typeof importQuery>,
 ): Promise<void> {
   const dryRun = query.dryRun === "true";
+  const source = query.source || "an upload";
+  if (!dryRun) await deps.audit.note({ by: actorOf(request), action: "import", detail: source });
   const upload = new Upload(request.raw, deps.maxImportBytes);
   const rows = readRows(upload, { maxBytes: deps.maxImportBytes, what: "The body" });
   const files = dryRun ? await passingFiles(deps, reply) : deps.intake.files;
@@ -83,7 +86,7 @@ async function takeIn(
     {
       rows,
       info: rows.info,
-      source: query.source || "an upload",
+      source,
       notify: query.notify ?? deps.notify,
       dryRun,
     },
