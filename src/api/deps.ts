@@ -1,4 +1,4 @@
-import type { CertificateRecord } from "../core/certificate.ts";
+import type { CertificateRecord, CertificateSpec } from "../core/certificate.ts";
 import type { ImportDeps } from "../intake/import.ts";
 import type { Producer } from "../queue/producer.ts";
 import type { Alive } from "../store/alive.ts";
@@ -52,6 +52,8 @@ export interface ApiDeps {
   actions: Actions;
   /** How the CAs' limits stand, as the contract's document. */
   limits: () => Promise<object>;
+  /** When these would be ordered, as the JSON text of `certherd plan`, in pieces. */
+  plan: (specs: readonly CertificateSpec[]) => Promise<AsyncIterable<string>>;
   audit: AuditLog;
   tokens: TokenBook;
   /** The accounts whose queues there are. */

@@ -159,6 +159,21 @@ export const importDocument = z.object({
   ),
 });
 
+const plan = z.object({
+  orders: z.int(),
+  firstAt: time.nullable(),
+  halfAt: time.nullable(),
+  lastAt: time.nullable(),
+  finishesAt: time.nullable(),
+  limits: z.array(z.object({ limit: z.string(), key: z.string(), waits: z.int(), until: time })),
+  advice: z.array(z.looseObject({ text: z.string(), finishesAt: time })).describe("What would help."),
+  certificates: z.array(z.looseObject({ name: z.string(), at: time, limit: z.string().optional() })),
+});
+
+export const importForecast = importDocument
+  .extend({ plan: plan.describe("When they would be ordered, behind what is queued already.") })
+  .describe("What a dry run has found");
+
 export const importState = importDocument.extend({
   read: z.boolean().describe("The whole file has been taken in."),
   ended: z.boolean().describe("All its certificates have come to rest."),

@@ -12,6 +12,8 @@ import { apiActions } from "./api-actions.ts";
 import type { House } from "./house.ts";
 import { importDeps } from "./imports.ts";
 import { limitsDocument, limitsReport } from "./limits.ts";
+import { planDocument } from "./plan-document.ts";
+import { planOf } from "./plan-specs.ts";
 import type { Service } from "./service.ts";
 
 /** The HTTP API and the queue dashboard. */
@@ -25,6 +27,7 @@ export async function startApi(house: House): Promise<Service & { url: string }>
     intake: importDeps(house),
     actions: apiActions(house),
     limits: async () => limitsDocument(await limitsReport(house)),
+    plan: async (specs) => planDocument((await planOf(house, specs)).plan),
     audit: house.audit,
     tokens: await tokenBook(house),
     accounts: config.cas.map((ca) => ca.name),

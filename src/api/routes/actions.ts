@@ -49,11 +49,12 @@ function simpleRoute(app: FastifyInstance, deps: ApiDeps, action: keyof typeof S
       },
     },
     async (request, reply) => {
-      const record = await noted(deps, request, request.params.name, { action });
+      const noting = noted(deps, request, request.params.name, { action });
+      const record = await whileRedisAnswers(deps.redis, noting);
       const done = await whileRedisAnswers<unknown>(deps.redis, deps.actions[action](record));
       if (action === "resume" && done === undefined)
         throw usageError("not_paused", `${record.spec.names[0]} is not paused: nothing is to be resumed.`);
-      return reply.status(status).send(await now(deps, record));
+      return reply.status(status).send(await whileRedisAnswers(deps.redis, now(deps, record)));
     },
   );
 }
@@ -73,9 +74,10 @@ function revokeRoute(app: FastifyInstance, deps: ApiDeps): void {
     async (request, reply) => {
       const { reason = "unspecified", replace = true } = request.body ?? {};
       const note = { action: "revoke", detail: reason };
-      const record = await noted(deps, request, request.params.name, note);
+      const noting = noted(deps, request, request.params.name, note);
+      const record = await whileRedisAnswers(deps.redis, noting);
       await whileRedisAnswers(deps.redis, deps.actions.revoke(record, { reason, replace }));
-      return reply.status(202).send(await now(deps, record));
+      return reply.status(202).send(await whileRedisAnswers(deps.redis, now(deps, record)));
     },
   );
 }
@@ -99,9 +101,9 @@ function removeRoute(app: FastifyInstance, deps: ApiDeps): void {
     async (request, reply) => {
       const { name } = request.params;
       const revoke = request.query.revoke === "true";
-      const record = await findCertificate(deps.certificates, name);
       const action = revoke ? "remove and revoke" : "remove";
-      await deps.audit.note({ by: actorOf(request), action, record });
+      const finding = found(deps, request, name, { action });
+      const record = await whileRedisAnswers(deps.redis, finding);
       const report = await whileRedisAnswers(deps.redis, deps.actions.remove(record, { revoke }));
       if (!report.removed)
         throw usageError("asked_again", `${report.name} was asked for again in between: it is not removed.`);
@@ -110,17 +112,33 @@ function removeRoute(app: FastifyInstance, deps: ApiDeps): void {
   );
 }
 
-async function noted(
+interface Note {
+  action: string;
+  detail?: string;
+}
+
+/** The certificate, once it is noted who wants what of it; throws `not_found`. */
+async function found(
   { certificates, audit }: ApiDeps,
   request: FastifyRequest,
   name: string,
-  note: { action: string; detail?: string },
+  note: Note,
 ): Promise<CertificateRecord> {
   const record = await findCertificate(certificates, name);
-  if (record.status === "removed")
-    throw notFound("It was removed, and is forgotten once the last node has let go of it.");
   await audit.note({ by: actorOf(request), record, ...note });
   return record;
+}
+
+/** The same, for what only makes sense with one that was not removed. */
+async function noted(
+  deps: ApiDeps,
+  request: FastifyRequest,
+  name: string,
+  note: Note,
+): Promise<CertificateRecord> {
+  const record = await found(deps, request, name, note);
+  if (record.status !== "removed") return record;
+  throw notFound("It was removed, and is forgotten once the last node has let go of it.");
 }
 
 async function now({ certificates }: ApiDeps, record: CertificateRecord) {
