@@ -7,11 +7,14 @@ import { describeRoutes } from "./plugins/openapi.ts";
 import { requireRedis } from "./plugins/redis.ts";
 import { RequestError } from "./problems.ts";
 import { QUEUES, queueDashboard } from "./queues.ts";
+import { actionRoutes } from "./routes/actions.ts";
+import { auditRoute } from "./routes/audit.ts";
 import { certificateRoutes } from "./routes/certificates.ts";
 import { enqueueRoute } from "./routes/enqueue.ts";
 import { eventRoutes } from "./routes/events.ts";
 import { healthRoutes } from "./routes/health.ts";
 import { importRoutes } from "./routes/imports.ts";
+import { limitsRoute } from "./routes/limits.ts";
 import { metricsRoute } from "./routes/metrics.ts";
 import { limitHandlers } from "./time-limit.ts";
 
@@ -48,6 +51,9 @@ export async function buildApp(deps: ApiDeps): Promise<FastifyInstance> {
   eventRoutes(app, hub);
   certificateRoutes(app, deps);
   enqueueRoute(app, deps);
+  actionRoutes(app, deps);
+  limitsRoute(app, deps);
+  auditRoute(app, deps);
   await app.register((scope) => importRoutes(scope, deps));
   await app.register((scope) => queueDashboard(scope, deps), { prefix: QUEUES });
   await app.ready();

@@ -1,11 +1,47 @@
+import type { CertificateRecord, CertificateSpec } from "../core/certificate.ts";
 import type { ImportDeps } from "../intake/import.ts";
 import type { CaLimits } from "../limits/table.ts";
 import type { Producer } from "../queue/producer.ts";
 import type { Alive } from "../store/alive.ts";
+import type { AuditLog } from "../store/audit.ts";
 import type { CertificateStore } from "../store/certificates.ts";
 import type { NotifyMode } from "../store/imports.ts";
 import type { Redis } from "../store/redis.ts";
 import type { TokenBook } from "./tokens.ts";
+
+export type RevocationReason =
+  | "unspecified"
+  | "keyCompromise"
+  | "affiliationChanged"
+  | "superseded"
+  | "cessationOfOperation";
+
+export interface Removal {
+  name: string;
+  /** False when it was asked for again in between. */
+  removed: boolean;
+  revoked: boolean;
+  /** Nodes that have still to let go of it. */
+  owed: string[];
+  /** Nodes that are configured no more. */
+  lost: string[];
+  notRevoked?: string;
+}
+
+/** What may be done about one certificate; the same as the commands do. Each throws an AppError that says why not. */
+export interface Actions {
+  renew(record: CertificateRecord): Promise<void>;
+  retry(record: CertificateRecord): Promise<void>;
+  /** False when it was paused already. */
+  pause(record: CertificateRecord): Promise<boolean>;
+  /** Undefined when it was not paused. */
+  resume(record: CertificateRecord): Promise<"queued" | "issued" | undefined>;
+  revoke(
+    record: CertificateRecord,
+    request: { reason: RevocationReason; replace: boolean },
+  ): Promise<{ serial: string }>;
+  remove(record: CertificateRecord, request: { revoke: boolean }): Promise<Removal>;
+}
 
 /** All that the API works with; whoever starts it owns these, and closes them. */
 export interface ApiDeps {
@@ -14,6 +50,12 @@ export interface ApiDeps {
   producer: Producer;
   alive: Alive;
   intake: ImportDeps;
+  actions: Actions;
+  /** How the CAs' limits stand, as the contract's document. */
+  limits: () => Promise<object>;
+  /** When these would be ordered, as the JSON text of `certherd plan`, in pieces. */
+  plan: (specs: readonly CertificateSpec[]) => Promise<AsyncIterable<string>>;
+  audit: AuditLog;
   tokens: TokenBook;
   /** The accounts whose queues there are. */
   accounts: readonly string[];

@@ -33,7 +33,17 @@ export class RequestError extends AppError {
 }
 
 /** Codes of other folders that HTTP has a status of its own for. */
-const USAGE_STATUS: Readonly<Record<string, number>> = { not_found: 404, csv_too_large: 413 };
+const USAGE_STATUS: Readonly<Record<string, number>> = {
+  not_found: 404,
+  csv_too_large: 413,
+  paused: 409,
+  on_its_way: 409,
+  not_failed: 409,
+  not_paused: 409,
+  asked_again: 409,
+  nothing_to_revoke: 409,
+  ca_unknown: 409,
+};
 const UNPROCESSABLE = 422;
 
 /** Seconds after which what is out of reach now may be there again. */

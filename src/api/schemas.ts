@@ -126,7 +126,9 @@ export const certificate = z.object({
 });
 
 export const certificateWithEvents = certificate.extend({
-  events: z.array(z.object({ at: time, what: z.string(), detail: z.string().optional() })),
+  events: z.array(
+    z.object({ at: time, what: z.string(), detail: z.string().optional(), by: z.string().optional() }),
+  ),
 });
 
 export const certificateList = z.object({
@@ -157,10 +159,98 @@ export const importDocument = z.object({
   ),
 });
 
+const plan = z.object({
+  orders: z.int(),
+  firstAt: time.nullable(),
+  halfAt: time.nullable(),
+  lastAt: time.nullable(),
+  finishesAt: time.nullable(),
+  limits: z.array(z.object({ limit: z.string(), key: z.string(), waits: z.int(), until: time })),
+  advice: z.array(z.looseObject({ text: z.string(), finishesAt: time })).describe("What would help."),
+  certificates: z.array(z.looseObject({ name: z.string(), at: time, limit: z.string().optional() })),
+});
+
+export const importForecast = importDocument
+  .extend({ plan: plan.describe("When they would be ordered, behind what is queued already.") })
+  .describe("What a dry run has found");
+
 export const importState = importDocument.extend({
   read: z.boolean().describe("The whole file has been taken in."),
   ended: z.boolean().describe("All its certificates have come to rest."),
   open: z.int().describe("Certificates that have not."),
+});
+
+export const revocationRequest = z
+  .strictObject({
+    reason: z
+      .enum(["unspecified", "keyCompromise", "affiliationChanged", "superseded", "cessationOfOperation"])
+      .default("unspecified"),
+    replace: z.boolean().default(true).describe("Order a new one, with a new key."),
+  })
+  .nullish()
+  .meta({ examples: [{ reason: "keyCompromise", replace: true }] });
+
+/** Actions that need nothing to be said take no body, or an empty one. */
+export const noBody = z.strictObject({}).nullish();
+
+export const removalQuery = z.strictObject({
+  revoke: z.enum(["true", "false"]).optional().describe("`true` tells the CA, too, once no node serves it."),
+});
+
+export const removal = z.object({
+  name: z.string(),
+  removed: z.boolean(),
+  revoked: z.boolean(),
+  owed: z.array(z.string()).describe("Nodes that have still to let go of it."),
+  lost: z.array(z.string()).describe("Nodes that had it, and are configured no more."),
+  notRevoked: z.string().optional().describe("Why it is not revoked, though that was asked for."),
+});
+
+const bucket = z.object({
+  limit: z.string(),
+  key: z.string(),
+  burst: z.number(),
+  used: z.number(),
+  remaining: z.number(),
+  nextAt: time,
+  waits: z.int().describe("How many certificates wait for it."),
+  waiting: z.array(z.string()).describe("The first of them."),
+});
+
+export const limits = z.object({
+  accounts: z.array(
+    z.object({
+      ca: z.string(),
+      account: z.string().nullable(),
+      stopped: z.string().optional(),
+      paused: z
+        .object({ code: z.string(), detail: z.string(), failures: z.int(), since: time, nextTryAt: time })
+        .optional(),
+      buckets: z.array(bucket),
+    }),
+  ),
+});
+
+export const auditQuery = z.strictObject({
+  cursor: z
+    .string()
+    .regex(/^\d{1,16}-\d{1,16}$/, "it is none that was given as `next`")
+    .optional()
+    .describe("`next` of the page before."),
+  limit: z.coerce.number().int().min(1).max(500).default(100),
+});
+
+export const auditList = z.object({
+  entries: z.array(
+    z.object({
+      at: time,
+      by: z.string().meta({ examples: ["api:crm", "cli:root"] }),
+      action: z.string(),
+      certificate: z.string().optional(),
+      detail: z.string().optional(),
+    }),
+  ),
+  next: z.string().optional().describe("The cursor of the page that follows; missing on the last one."),
 });
 
 /** The body of an import is a stream, which is for the CSV reader to look at. */

@@ -49,3 +49,18 @@ export async function* withFields(
     head = "";
   }
 }
+
+/** The same JSON object with one more member at its head, whose JSON text comes in pieces too. */
+export async function* withMember(
+  name: string,
+  member: AsyncIterable<string>,
+  object: AsyncIterable<string>,
+): AsyncGenerator<string> {
+  yield `{${JSON.stringify(name)}:`;
+  yield* member;
+  let separator = ",";
+  for await (const part of object) {
+    yield separator === "" ? part : separator + part.slice(1);
+    separator = "";
+  }
+}

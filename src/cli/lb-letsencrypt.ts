@@ -2,13 +2,14 @@ import { parseArgs } from "node:util";
 import { usageError } from "../core/errors.ts";
 import { exitCodeOf, explain } from "../runtime/exit.ts";
 import type { House } from "../runtime/house.ts";
+import { removeAndWait } from "../runtime/remove-and-wait.ts";
+import { actor } from "./actor.ts";
 import { issueOne } from "./commands/issue.ts";
 import { findCertificate } from "./commands/show.ts";
-import { NOBODY_RENEWS, someoneRenews, withHouse, withRestoredHouse } from "./house.ts";
+import { InProcessWorkers, NOBODY_RENEWS, someoneRenews, withHouse, withRestoredHouse } from "./house.ts";
 import { runBulk } from "./lb-bulk.ts";
 import { failure, notYetRemoved, overtaken, removed, success } from "./lb-words.ts";
 import { type Io, note, outliveReader, print, processIo } from "./output.ts";
-import { removeAndWait } from "./removing.ts";
 import { version } from "./version.ts";
 
 const HELP = `Usage: lb-letsencrypt -i -p VIPPORT -h ACMEPORT -d DOMAIN [-d DOMAIN ...] [-f FROM -t TO -r RELAY [-x PORT]]
@@ -106,7 +107,11 @@ async function remove(io: Io, domains: readonly string[] | undefined): Promise<n
   if (domain === undefined || more.length > 0) throw misuse("-D needs one -d DOMAIN");
   return await withRestoredHouse(io, async (house) => {
     const record = await findCertificate(house, domain);
-    const report = await removeAndWait(house, record, { revoke: false, max: NODES_PATIENCE });
+    await house.audit.note({ by: actor(), action: "remove", record });
+    const workers = new InProcessWorkers(house);
+    const ensureWorkers = (): Promise<void> => workers.ensure(["deploy"]);
+    const request = { revoke: false, max: NODES_PATIENCE, ensureWorkers };
+    const report = await removeAndWait(house, record, request).finally(() => workers.close());
     const { name, owed } = report;
     const words = !report.removed
       ? overtaken(name)

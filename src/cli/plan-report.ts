@@ -3,15 +3,8 @@ import { humanDuration } from "../core/duration.ts";
 import { histogram } from "../limits/planner/histogram.ts";
 import type { LimitWait, Plan, PlannedOrder } from "../limits/planner/plan.ts";
 import { counted, minute, thousands } from "../limits/planner/words.ts";
+import type { PlanRows } from "../runtime/plan-document.ts";
 import { plain } from "./output.ts";
-
-/** What became of the file's rows, where the plan is of a file. */
-export interface PlanRows {
-  rows: number;
-  accepted: number;
-  unchanged: number;
-  rejected: number;
-}
 
 const BAR = 40;
 const WAITS_SHOWN = 10;
@@ -19,8 +12,6 @@ const HOUR = 3_600_000;
 const DAY = 24 * HOUR;
 /** Milliseconds; sooner than that is at once. */
 const AT_ONCE = 60_000;
-/** Certificates in one piece of the document. */
-const PIECE = 500;
 
 /** The plan for a person, line by line. `now`: milliseconds since the epoch, as the planner was given it. */
 export function planLines(plan: Plan, { now, rows }: { now: number; rows?: PlanRows }): string[] {
@@ -109,27 +100,4 @@ function waitWords({ limit, key }: LimitWait): string {
     case "certificatesPerNameSet":
       return `certificates of the same names ${key}`;
   }
-}
-
-/** `{orders, finishesAt, limits, certificates, …}` as JSON text, in pieces. `finishesAt` is null without an order. */
-export async function* planDocument(plan: Plan, { rows }: { rows?: PlanRows } = {}): AsyncGenerator<string> {
-  const time = (ms: number | undefined): string | null => (ms === undefined ? null : rfc3339(ms));
-  const head = {
-    ...rows,
-    orders: plan.orders,
-    firstAt: time(plan.firstAt),
-    halfAt: time(plan.halfAt),
-    lastAt: time(plan.lastAt),
-    finishesAt: time(plan.finishesAt),
-    limits: plan.limits.map((wait) => ({ ...wait, until: rfc3339(wait.until) })),
-    advice: plan.advice.map((advice) => ({ ...advice, finishesAt: rfc3339(advice.finishesAt) })),
-  };
-  yield `${JSON.stringify(head).slice(0, -1)},"certificates":[`;
-  for (let from = 0; from < plan.certificates.length; from += PIECE) {
-    const piece = plan.certificates
-      .slice(from, from + PIECE)
-      .map(({ name, at, ...rest }) => JSON.stringify({ name, at: rfc3339(at), ...rest }));
-    yield (from === 0 ? "" : ",") + piece.join(",");
-  }
-  yield "]}\n";
 }

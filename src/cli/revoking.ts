@@ -2,9 +2,9 @@ import { X509Certificate } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { type CertificateRecord, firstNameOf, isObtained } from "../core/certificate.ts";
-import { AppError, usageError } from "../core/errors.ts";
+import { usageError } from "../core/errors.ts";
 import type { House } from "../runtime/house.ts";
-import { caOfLeaf, noteRevoked, type RevocationReason, revokeLeaf } from "../runtime/revoking.ts";
+import { caOfLeaf, type RevocationReason, revokeAndOrder, revokeLeaf } from "../runtime/revoking.ts";
 import type { Io } from "./output.ts";
 import { plain } from "./output.ts";
 import { waitForImport } from "./wait.ts";
@@ -32,23 +32,14 @@ export async function revokeAndReplace(
   record: CertificateRecord,
   { reason, replace, wait, quiet }: RevokeRequest,
 ): Promise<RevocationReport> {
-  const [name = record.id] = record.spec.names;
-  const bundle = await house.certificateFiles.bundle(record.id);
-  if (!bundle || !record.leaf)
-    throw new AppError(`${name} has no certificate that could be revoked.`, {
-      code: "nothing_to_revoke",
-      disposition: "usage",
-    });
-  await revokeLeaf(house, caOfLeaf(house, name, record.leaf), bundle.leafPem, reason);
-  await noteRevoked(house, record, reason);
-  const report = { name, revoked: true, serial: bundle.serial, failed: false } as const;
-  if (!replace || record.status === "paused" || record.status === "removed") return report;
-  const { importId } = await house.orderAgain(one(record), `certherd revoke ${name}`);
+  const { name, serial: revoked, importId } = await revokeAndOrder(house, record, { reason, replace });
+  const report = { name, revoked: true, serial: revoked, failed: false } as const;
+  if (importId === undefined) return report;
   if (!wait) return { ...report, replacement: "queued" };
   await waitForImport(house, io, importId, { quiet });
   const after = await house.certificates.get(record.id);
   const serial = after?.leaf?.serial;
-  const isThere = after !== undefined && isObtained(after) && serial !== bundle.serial;
+  const isThere = after !== undefined && isObtained(after) && serial !== revoked;
   return {
     ...report,
     replacement: isThere ? `${after.status}, serial ${serial}` : (after?.status ?? "removed"),
@@ -96,8 +87,4 @@ function provenanceBeside(path: string): string | undefined {
   } catch {
     return undefined;
   }
-}
-
-async function* one(record: CertificateRecord): AsyncGenerator<readonly CertificateRecord[]> {
-  yield [record];
 }

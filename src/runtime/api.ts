@@ -8,8 +8,12 @@ import { TokenBook } from "../api/tokens.ts";
 import { nodeNames } from "../config/terminations.ts";
 import { AppError } from "../core/errors.ts";
 import { createAtomic, SECRET_FILE } from "../store/atomic.ts";
+import { apiActions } from "./api-actions.ts";
 import type { House } from "./house.ts";
 import { importDeps } from "./imports.ts";
+import { limitsDocument, limitsReport } from "./limits.ts";
+import { planDocument } from "./plan-document.ts";
+import { planOf } from "./plan-specs.ts";
 import type { Service } from "./service.ts";
 
 /** The HTTP API and the queue dashboard. */
@@ -21,6 +25,10 @@ export async function startApi(house: House): Promise<Service & { url: string }>
     producer,
     alive,
     intake: importDeps(house),
+    actions: apiActions(house),
+    limits: async () => limitsDocument(await limitsReport(house)),
+    plan: async (specs) => planDocument((await planOf(house, specs)).plan),
+    audit: house.audit,
     tokens: await tokenBook(house),
     accounts: config.cas.map((ca) => ca.name),
     caLimits: new Map(config.cas.map(({ name, limits }) => [name, limits])),

@@ -14,6 +14,7 @@ import { AccountStops } from "../store/account-stops.ts";
 import type { AccountFiles } from "../store/accounts.ts";
 import { Alive } from "../store/alive.ts";
 import { makeFolder } from "../store/atomic.ts";
+import { AuditLog } from "../store/audit.ts";
 import { CertificateStore } from "../store/certificates.ts";
 import { Challenges } from "../store/challenges.ts";
 import type { CertificateFiles } from "../store/files.ts";
@@ -65,6 +66,7 @@ export class House {
   readonly renewals: Renewals;
   readonly incidents: Incidents;
   readonly boxes: MailBoxes;
+  readonly audit: AuditLog;
   readonly notifier: Notifier;
   readonly enqueuer: Enqueuer;
   readonly rollouts: Rollouts;
@@ -98,6 +100,7 @@ export class House {
     this.renewals = new Renewals(redis, this.certificates);
     this.incidents = new Incidents(redis);
     this.boxes = new MailBoxes(redis);
+    this.audit = new AuditLog(redis, config.home, this.clock);
     this.#logbook = new Logbook(config.home);
     this.notifier = new Notifier({
       boxes: this.boxes,

@@ -1,4 +1,5 @@
 import { firstNameOf, heldBy } from "../core/certificate.ts";
+import { rfc3339 } from "../core/clock.ts";
 import { Breaker, type BreakerState } from "../limits/breaker.ts";
 import { UNKNOWN } from "../limits/buckets.ts";
 import { standingOf } from "../limits/standing.ts";
@@ -103,4 +104,29 @@ function keyOf(limit: CertificateLimit, subject: string, ca: string, waiting: re
   if (limit === "certificatesPerDomain") return subject;
   if (limit === "certificatesPerNameSet") return waiting[0] ?? `set ${subject}`;
   return ca;
+}
+
+/** `{accounts: […]}` of the contract. */
+export function limitsDocument(accounts: readonly AccountReport[]) {
+  return { accounts: accounts.map(accountDocument) };
+}
+
+function accountDocument({ ca, account, stopped, broken, buckets }: AccountReport) {
+  return {
+    ca,
+    account: account ?? null,
+    ...(stopped === undefined ? {} : { stopped }),
+    ...(broken === undefined
+      ? {}
+      : {
+          paused: {
+            code: broken.code,
+            detail: broken.detail,
+            failures: broken.count,
+            since: rfc3339(broken.since),
+            nextTryAt: rfc3339(broken.until),
+          },
+        }),
+    buckets: buckets.map(({ nextAt, ...bucket }) => ({ ...bucket, nextAt: rfc3339(nextAt) })),
+  };
 }

@@ -71,3 +71,35 @@ export async function noteRevoked(
   if (file?.leaf?.serial === serial)
     await certificateFiles.saveState(id, { ...file, leaf: { ...file.leaf, revokedAt: now } });
 }
+
+export interface Revocation {
+  name: string;
+  serial: string;
+  /** The import that its replacement was ordered with; missing where none was ordered. */
+  importId?: string;
+}
+
+/** Revokes the leaf in use, notes that, and orders another one unless that is not wanted. */
+export async function revokeAndOrder(
+  house: House,
+  record: CertificateRecord,
+  { reason, replace }: { reason: RevocationReason; replace: boolean },
+): Promise<Revocation> {
+  const [name = record.id] = record.spec.names;
+  const bundle = await house.certificateFiles.bundle(record.id);
+  if (!bundle || !record.leaf)
+    throw new AppError(`${name} has no certificate that could be revoked.`, {
+      code: "nothing_to_revoke",
+      disposition: "usage",
+    });
+  await revokeLeaf(house, caOfLeaf(house, name, record.leaf), bundle.leafPem, reason);
+  await noteRevoked(house, record, reason);
+  const { serial } = bundle;
+  if (!replace || record.status === "paused" || record.status === "removed") return { name, serial };
+  const { importId } = await house.orderAgain(one(record), `certherd revoke ${name}`);
+  return { name, serial, importId };
+}
+
+async function* one(record: CertificateRecord): AsyncGenerator<readonly CertificateRecord[]> {
+  yield [record];
+}

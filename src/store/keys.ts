@@ -23,6 +23,8 @@ export const keys = {
   expiries: key("expiries"),
   /** List: one certificate's events, newest first, capped. Of "all": the stream of them all, capped too. */
   events: (id: string) => key("events", id),
+  /** Stream: who has asked for what, capped. */
+  audit: key("audit"),
   /** Hash: one import's counts and state. */
   import: (importId: string) => key("import", importId),
   /** Sorted set: all imports by time. */

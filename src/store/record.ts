@@ -42,6 +42,8 @@ export interface CertificateEvent {
   at: string;
   what: string;
   detail?: string;
+  /** Who has asked for it, where somebody has. */
+  by?: string;
 }
 
 export interface TransitionResult {

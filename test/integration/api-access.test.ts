@@ -148,11 +148,18 @@ describe("/metrics and /openapi.json", () => {
       "/healthz",
       "/metrics",
       "/readyz",
+      "/v1/audit",
       "/v1/certificates",
       "/v1/certificates/{name}",
+      "/v1/certificates/{name}/pause",
+      "/v1/certificates/{name}/renew",
+      "/v1/certificates/{name}/resume",
+      "/v1/certificates/{name}/retry",
+      "/v1/certificates/{name}/revoke",
       "/v1/events",
       "/v1/imports",
       "/v1/imports/{id}",
+      "/v1/limits",
     ]);
     const { post, get } = document.paths["/v1/certificates"] ?? {};
     expect(JSON.stringify(post?.requestBody)).toContain('"vipPort"');

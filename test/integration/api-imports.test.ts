@@ -130,14 +130,16 @@ describe("POST /v1/imports", () => {
     });
     expect(answer.status).toBe(200);
     expect(answer.headers.get("location")).toBeNull();
-    const document = await json<{ rejected: unknown[] }>(answer);
+    const document = await json<{ rejected: unknown[]; plan: { certificates: unknown[] } }>(answer);
     expect(document).toMatchObject({
       rows: 2_502,
       accepted: 2_499,
       unchanged: 1,
       duplicates: 1,
       certificates: [],
+      plan: { orders: 2_499, finishesAt: expect.any(String) },
     });
+    expect(document.plan.certificates).toHaveLength(2_499);
     expect(document.rejected.length).toBeGreaterThan(0);
     expect((await api.house.redis.keys("*")).sort()).toEqual(before);
     await waitUntil(() => filesBelow(api.home).join() === files.join(), { what: "the files to be gone" });

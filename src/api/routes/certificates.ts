@@ -1,11 +1,9 @@
 import type { FastifyInstance } from "fastify";
 import type { ZodTypeProvider } from "fastify-type-provider-zod";
-import { certificateId } from "../../core/certificate.ts";
 import { certificateDocument } from "../../core/documents.ts";
-import { checkName } from "../../core/names.ts";
 import type { ApiDeps } from "../deps.ts";
+import { findCertificate } from "../find.ts";
 import { certificatePage } from "../paging.ts";
-import { notFound } from "../problems.ts";
 import {
   certificateList,
   certificateQuery,
@@ -48,11 +46,7 @@ export function certificateRoutes(app: FastifyInstance, { certificates }: ApiDep
       },
     },
     async (request) => {
-      const { name } = request.params;
-      const checked = checkName(name);
-      const record = await certificates.get(certificateId(checked.ok ? checked.name : name));
-      if (!record)
-        throw notFound("This is no certificate's first name here; GET /v1/certificates lists them.");
+      const record = await findCertificate(certificates, request.params.name);
       return { ...certificateDocument(record), events: await certificates.events(record.id) };
     },
   );

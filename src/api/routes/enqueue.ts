@@ -2,6 +2,7 @@ import type { FastifyInstance } from "fastify";
 import type { ZodTypeProvider } from "fastify-type-provider-zod";
 import type { CertificateSpec } from "../../core/certificate.ts";
 import { certificateDocument } from "../../core/documents.ts";
+import { actorOf } from "../actor.ts";
 import type { ApiDeps } from "../deps.ts";
 import { type Answer, IdempotentAnswers } from "../idempotency.ts";
 import { specOf } from "../request-row.ts";
@@ -26,7 +27,10 @@ export function enqueueRoute(app: FastifyInstance, deps: ApiDeps): void {
       const spec = specOf(body, deps.intake.context);
       const key = request.headers["idempotency-key"];
       const caller = request.caller?.id ?? "";
-      const work = (): Promise<Answer> => enqueue(deps, spec);
+      const work = async (): Promise<Answer> => {
+        await deps.audit.note({ by: actorOf(request), action: "enqueue", certificate: spec.names[0] ?? "" });
+        return await enqueue(deps, spec);
+      };
       const { answer, replayed } =
         key === undefined
           ? { answer: await work(), replayed: false }

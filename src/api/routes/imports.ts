@@ -3,24 +3,28 @@ import { join } from "node:path";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { ZodTypeProvider } from "fastify-type-provider-zod";
 import type { z } from "zod";
+import type { CertificateSpec } from "../../core/certificate.ts";
 import { type CsvInfo, readRows } from "../../intake/csv.ts";
 import { importCertificates, importDocument } from "../../intake/documents.ts";
 import { type ImportResult, importRows } from "../../intake/import.ts";
 import type { Fault } from "../../intake/row.ts";
 import { FaultFile } from "../../store/faults.ts";
 import { ImportFiles } from "../../store/import-files.ts";
+import type { AcceptAction } from "../../store/record.ts";
+import { actorOf } from "../actor.ts";
 import type { ApiDeps } from "../deps.ts";
 import { whileRedisAnswers } from "../plugins/redis.ts";
 import { notFound } from "../problems.ts";
 import {
   csvBody,
   importDocument as importDocumentSchema,
+  importForecast,
   importParams,
   importQuery,
   importState,
   problems,
 } from "../schemas.ts";
-import { longAnswer, withFields } from "../streams.ts";
+import { longAnswer, withFields, withMember } from "../streams.ts";
 import { Upload } from "../upload.ts";
 
 const CSV = "text/csv";
@@ -43,7 +47,7 @@ export async function importRoutes(app: FastifyInstance, deps: ApiDeps): Promise
         querystring: importQuery,
         body: csvBody,
         response: {
-          200: importDocumentSchema.describe("What a dry run has found"),
+          200: importForecast,
           202: importDocumentSchema,
           ...problems,
         },
@@ -75,17 +79,28 @@ async function takeIn(
   query: z.infer<typeof importQuery>,
 ): Promise<void> {
   const dryRun = query.dryRun === "true";
+  const source = query.source || "an upload";
+  const note = { by: actorOf(request), action: "import", detail: source };
+  if (!dryRun) await whileRedisAnswers(deps.redis, deps.audit.note(note));
   const upload = new Upload(request.raw, deps.maxImportBytes);
   const rows = readRows(upload, { maxBytes: deps.maxImportBytes, what: "The body" });
   const files = dryRun ? await passingFiles(deps, reply) : deps.intake.files;
+  const foreseen: CertificateSpec[] = [];
   const work = importRows(
     { ...deps.intake, files },
     {
       rows,
       info: rows.info,
-      source: query.source || "an upload",
+      source,
       notify: query.notify ?? deps.notify,
       dryRun,
+      ...(dryRun
+        ? {
+            onForeseen: (spec: CertificateSpec, action: AcceptAction) => {
+              if (action !== "unchanged" && action !== "updated") foreseen.push(spec);
+            },
+          }
+        : {}),
     },
   );
   // Lets go of the request, which has still to be answered.
@@ -94,11 +109,15 @@ async function takeIn(
     upload.giveUp();
     throw error;
   });
+  const document = resultDocument(deps, result, rows.info, dryRun);
+  const answer = dryRun
+    ? withMember("plan", await whileRedisAnswers(deps.redis, deps.plan(foreseen)), document)
+    : document;
   if (!dryRun) reply.header("location", `/v1/imports/${result.id}`);
   await reply
     .status(dryRun ? 200 : 202)
     .type(JSON_TYPE)
-    .send(longAnswer(resultDocument(deps, result, rows.info, dryRun)));
+    .send(longAnswer(answer));
 }
 
 function resultDocument(

@@ -9,6 +9,7 @@ import { RejectedFile, rejectedPath } from "../../intake/rejected.ts";
 import type { House } from "../../runtime/house.ts";
 import { importDeps } from "../../runtime/imports.ts";
 import type { NotifyMode } from "../../store/imports.ts";
+import { actor } from "../actor.ts";
 import { NOBODY_RENEWS, someoneRenews, withRestoredHouse } from "../house.ts";
 import { type Io, note, oneOf, plain, print, printPieces } from "../output.ts";
 import { printFailures, tally } from "../results.ts";
@@ -117,6 +118,7 @@ async function readIn(house: House, io: Io, file: string, options: ImportOptions
   const rejected =
     options.dryRun || file === "-" ? undefined : new RejectedFile(rejectedPath(file), rows.info);
   let unwritable: string | undefined;
+  if (!options.dryRun) await house.audit.note({ by: actor(), action: "import", detail: file });
   const result = await importRows(importDeps(house), {
     rows,
     info: rows.info,

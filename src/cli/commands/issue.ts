@@ -8,6 +8,7 @@ import { importRows } from "../../intake/import.ts";
 import type { Fault } from "../../intake/row.ts";
 import type { House } from "../../runtime/house.ts";
 import { importDeps } from "../../runtime/imports.ts";
+import { actor } from "../actor.ts";
 import { NOBODY_RENEWS, someoneRenews, withRestoredHouse } from "../house.ts";
 import { type Io, note, plain, print } from "../output.ts";
 import { waitForImport } from "../wait.ts";
@@ -99,6 +100,7 @@ export async function issueOne(house: House, io: Io, request: SingleRequest): Pr
   const cells: Record<string, string> = { DOMAIN: request.names.join(" "), ...Object.fromEntries(given) };
   const row: RawRow = { line: 1, cells, raw: Object.values(cells), faults: [] };
   const faults: Fault[] = [];
+  await house.audit.note({ by: actor(), action: "issue", detail: request.names.join(" ") });
   const { id } = await importRows(importDeps(house), {
     rows: one(row),
     info: { header: undefined, warnings: [] },

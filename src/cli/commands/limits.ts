@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import { rfc3339 } from "../../core/clock.ts";
-import { type AccountReport, type BucketReport, limitsReport } from "../../runtime/limits.ts";
+import { type AccountReport, type BucketReport, limitsDocument, limitsReport } from "../../runtime/limits.ts";
 import { withHouseToRead } from "../house.ts";
 import { LIMIT_WORDS } from "../limit-words.ts";
 import { type Io, plain, print, table } from "../output.ts";
@@ -22,31 +22,11 @@ export function limitsCommand(program: Command, io: Io, exit: (code: number) => 
     .action(async (options: { json?: boolean }) => {
       await withHouseToRead(io, async (house) => {
         const accounts = await limitsReport(house);
-        if (options.json) print(io, JSON.stringify({ accounts: accounts.map(accountDocument) }));
+        if (options.json) print(io, JSON.stringify(limitsDocument(accounts)));
         else for (const line of lines(accounts)) print(io, line);
       });
       exit(0);
     });
-}
-
-function accountDocument({ ca, account, stopped, broken, buckets }: AccountReport) {
-  return {
-    ca,
-    account: account ?? null,
-    ...(stopped === undefined ? {} : { stopped }),
-    ...(broken === undefined
-      ? {}
-      : {
-          paused: {
-            code: broken.code,
-            detail: broken.detail,
-            failures: broken.count,
-            since: rfc3339(broken.since),
-            nextTryAt: rfc3339(broken.until),
-          },
-        }),
-    buckets: buckets.map(({ nextAt, ...bucket }) => ({ ...bucket, nextAt: rfc3339(nextAt) })),
-  };
 }
 
 function lines(accounts: readonly AccountReport[]): string[] {

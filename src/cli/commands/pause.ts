@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import type { CertificateRecord } from "../../core/certificate.ts";
 import { pauseCertificate, resumeCertificate } from "../../runtime/pausing.ts";
+import { actor } from "../actor.ts";
 import { withRestoredHouse } from "../house.ts";
 import { type Io, print } from "../output.ts";
 import { findCertificate } from "./show.ts";
@@ -18,6 +19,7 @@ export function pauseCommand(program: Command, io: Io, exit: (code: number) => v
     .action(async (name: string, options: { json?: boolean }) => {
       await withRestoredHouse(io, async (house) => {
         const record = await findCertificate(house, name);
+        await house.audit.note({ by: actor(), action: "pause", record });
         const changed = await pauseCertificate(house, record);
         say(io, record, options, changed, changed ? "paused" : "paused already");
       });
@@ -38,6 +40,7 @@ export function resumeCommand(program: Command, io: Io, exit: (code: number) => 
     .action(async (name: string, options: { json?: boolean }) => {
       await withRestoredHouse(io, async (house) => {
         const record = await findCertificate(house, name);
+        await house.audit.note({ by: actor(), action: "resume", record });
         const resumed = await resumeCertificate(house, record);
         const words = {
           queued: "queued again",

@@ -1,14 +1,13 @@
 import type { Command } from "commander";
-import { mostNames } from "../../acme/profiles.ts";
 import { rfc3339 } from "../../core/clock.ts";
-import { planOrders } from "../../limits/planner/planner.ts";
 import { Forecast } from "../../runtime/forecast.ts";
 import type { House } from "../../runtime/house.ts";
-import { planAccounts, planOrder, queuedOrders, SETTLES } from "../../runtime/plan.ts";
+import { planDocument } from "../../runtime/plan-document.ts";
+import { planOf } from "../../runtime/plan-specs.ts";
 import { foreseeFile } from "../foresee.ts";
 import { withHouseToRead } from "../house.ts";
 import { type Io, print, printPieces } from "../output.ts";
-import { planDocument, planLines } from "../plan-report.ts";
+import { planLines } from "../plan-report.ts";
 import { priorityOf } from "./import.ts";
 
 interface PlanOptions {
@@ -42,28 +41,14 @@ Faults of rows are counted here, and listed by: certherd import domains.csv --dr
 
 async function runPlan(house: House, io: Io, file: string, options: PlanOptions): Promise<number> {
   const priority = options.priority === undefined ? {} : { priority: priorityOf(options.priority) };
-  const { cas, spillAfter } = house.config;
   const { specs, counts } = await foreseeFile(house, io, file, priority);
-  const wanted = specs.map((spec) => planOrder(spec, true));
-  const asked = new Set(wanted.map(({ name }) => name));
-  const now = house.clock.now();
-  // What is asked for anew takes the place of what is queued.
-  const queued = (await queuedOrders(house)).filter(({ name }) => !asked.has(name));
-  const most = mostNames(cas[0].directory, cas[0].profile ?? "");
-  const plan = planOrders({
-    now,
-    accounts: await planAccounts(house),
-    orders: [...queued, ...wanted],
-    settle: SETTLES,
-    ...(most === undefined ? {} : { maxNames: most }),
-    ...(spillAfter === undefined || cas.length < 2 ? {} : { spillAfter }),
-  });
+  const { plan, now, queued } = await planOf(house, specs);
   const { rows: read, accepted, unchanged, rejectedRows } = counts;
   const summary = { rows: read, accepted, unchanged, rejected: rejectedRows };
   if (options.json) await printPieces(io, planDocument(plan, { rows: summary }));
   else {
     for (const line of planLines(plan, { now, rows: summary })) print(io, line);
-    const doneBy = plan.orders === 0 && queued.length > 0 ? await new Forecast(house).all() : undefined;
+    const doneBy = plan.orders === 0 && queued > 0 ? await new Forecast(house).all() : undefined;
     if (doneBy !== undefined) print(io, `What is queued already is done by ${rfc3339(doneBy)}.`);
   }
   return counts.rejectedRows > 0 ? 1 : 0;

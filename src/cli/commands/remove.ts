@@ -1,7 +1,8 @@
 import type { Command } from "commander";
-import { withRestoredHouse } from "../house.ts";
+import { type RemovalReport, removeAndWait } from "../../runtime/remove-and-wait.ts";
+import { actor } from "../actor.ts";
+import { InProcessWorkers, withRestoredHouse } from "../house.ts";
 import { type Io, note, print } from "../output.ts";
-import { type RemovalReport, removeAndWait } from "../removing.ts";
 import { findCertificate } from "./show.ts";
 
 /** Milliseconds for which nodes are waited for: longer than stunnel's reloads are apart. */
@@ -24,7 +25,12 @@ export function removeCommand(program: Command, io: Io, exit: (code: number) => 
     .action(async (name: string, options: { revoke?: boolean; json?: boolean }) => {
       await withRestoredHouse(io, async (house) => {
         const record = await findCertificate(house, name);
-        const report = await removeAndWait(house, record, { revoke: options.revoke === true, max: PATIENCE });
+        const revoke = options.revoke === true;
+        await house.audit.note({ by: actor(), action: revoke ? "remove and revoke" : "remove", record });
+        const workers = new InProcessWorkers(house);
+        const ensureWorkers = (): Promise<void> => workers.ensure(["deploy"]);
+        const request = { revoke, max: PATIENCE, ensureWorkers };
+        const report = await removeAndWait(house, record, request).finally(() => workers.close());
         if (options.json) print(io, JSON.stringify(report));
         else say(io, report);
         const { removed, owed, notRevoked } = report;

@@ -3,7 +3,9 @@ import { type CertificateRecord, isRenewable } from "../../core/certificate.ts";
 import { chunked } from "../../core/chunked.ts";
 import { usageError } from "../../core/errors.ts";
 import { importCertificates, importDocument } from "../../intake/documents.ts";
+import { renewable } from "../../runtime/acting.ts";
 import type { House } from "../../runtime/house.ts";
+import { actor } from "../actor.ts";
 import { NOBODY_RENEWS, someoneRenews, withRestoredHouse } from "../house.ts";
 import { type Io, note, print, printPieces } from "../output.ts";
 import { confirmRenewalOfAll } from "../renew-all.ts";
@@ -73,6 +75,7 @@ async function renew(house: House, io: Io, name: string | undefined, options: Re
   const waiting = waitOptions(options);
   const chunks = await chosen(house, io, name, options);
   if (chunks === undefined) return 1;
+  await house.audit.note({ by: actor(), action: "renew", ...auditedRenewal(name, options) });
   const { importId, count } = await house.orderAgain(
     chunks,
     `certherd renew ${name ?? (options.due ? "--due" : "--all")}`,
@@ -100,6 +103,10 @@ async function renew(house: House, io: Io, name: string | undefined, options: Re
   return !finished || failed + customers + open > 0 ? 1 : 0;
 }
 
+function auditedRenewal(name: string | undefined, { due }: RenewOptions) {
+  return name === undefined ? { detail: due ? "all that are due" : "all" } : { certificate: name };
+}
+
 /** Undefined where a person has said no. */
 async function chosen(
   house: House,
@@ -111,15 +118,6 @@ async function chosen(
   if (options.due) return dueCertificates(house, io, { quiet: options.json === true });
   if (!options.yes && !(await confirmRenewalOfAll(house, io))) return undefined;
   return everyRenewable(house);
-}
-
-function renewable(record: CertificateRecord): CertificateRecord {
-  const [name] = record.spec.names;
-  if (record.status === "paused")
-    throw usageError("paused", `${name} is paused; certherd resume ${name} comes first.`);
-  if (record.status === "removed") throw usageError("not_found", `${name} was removed.`);
-  if (isRenewable(record) || record.status === "attention") return record;
-  throw usageError("on_its_way", `${name} is on its way already (${record.status}): certherd show ${name}`);
 }
 
 async function* one(record: CertificateRecord): AsyncGenerator<readonly CertificateRecord[]> {

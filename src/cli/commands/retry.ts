@@ -1,8 +1,8 @@
 import type { Command } from "commander";
-import { type CertificateRecord, isRetriable } from "../../core/certificate.ts";
 import { chunked } from "../../core/chunked.ts";
-import { Breaker } from "../../limits/breaker.ts";
+import { reopenAccounts, retryFailed } from "../../runtime/acting.ts";
 import type { House } from "../../runtime/house.ts";
+import { actor } from "../actor.ts";
 import { withRestoredHouse } from "../house.ts";
 import { type Io, print } from "../output.ts";
 import { findCertificate } from "./show.ts";
@@ -21,10 +21,9 @@ export function retryCommand(program: Command, io: Io, exit: (code: number) => v
     .addHelpText("after", "\nExamples:\n  certherd retry www.example.com\n  certherd retry")
     .action(async (name: string | undefined, options: { json?: boolean }) => {
       await withRestoredHouse(io, async (house) => {
-        for (const ca of house.config.cas) {
-          await house.stops.lift(ca.name);
-          await new Breaker(house.redis, ca.name).close();
-        }
+        const whom = name === undefined ? { detail: "all that have failed" } : { certificate: name };
+        await house.audit.note({ by: actor(), action: "retry", ...whom });
+        await reopenAccounts(house);
         const retried = name === undefined ? await retryAll(house) : await retryOne(house, name);
         if (options.json) print(io, JSON.stringify({ retried }));
         else
@@ -38,8 +37,7 @@ export function retryCommand(program: Command, io: Io, exit: (code: number) => v
 }
 
 async function retryOne(house: House, name: string): Promise<number> {
-  const record = await findCertificate(house, name);
-  return isRetriable(record) ? await enqueue(house, [record]) : 0;
+  return await retryFailed(house, [await findCertificate(house, name)]);
 }
 
 async function retryAll(house: House): Promise<number> {
@@ -47,20 +45,10 @@ async function retryAll(house: House): Promise<number> {
   for (const status of ["attention", "waiting"] as const) {
     // What the CA has paused is for `resume`, once a person has been at the CA's page.
     for await (const chunk of chunked(house.certificates.all(status), CHUNK))
-      retried += await enqueue(
+      retried += await retryFailed(
         house,
-        chunk.filter((record) => isRetriable(record) && record.error?.code !== "paused_by_ca"),
+        chunk.filter((record) => record.error?.code !== "paused_by_ca"),
       );
   }
   return retried;
-}
-
-async function enqueue(house: House, records: readonly CertificateRecord[]): Promise<number> {
-  const at = house.clock.now();
-  await house.importFiles.appendSingle(
-    records.map(({ spec }) => ({ line: 0, at, spec })),
-    at,
-  );
-  await house.enqueuer.enqueue(records.map(({ spec }) => spec));
-  return records.length;
 }

@@ -2,6 +2,7 @@ import { statSync } from "node:fs";
 import type { Command } from "commander";
 import { usageError } from "../../core/errors.ts";
 import { REVOCATION_REASONS, type RevocationReason } from "../../runtime/revoking.ts";
+import { actor } from "../actor.ts";
 import { NOBODY_RENEWS, someoneRenews, withRestoredHouse } from "../house.ts";
 import { type Io, note, oneOf, print } from "../output.ts";
 import { revokeAndReplace, revokeFile } from "../revoking.ts";
@@ -46,12 +47,14 @@ Examples:
         throw usageError("bad_option", "--ca goes with a file; a certificate's own CA is known.");
       await withRestoredHouse(io, async (house) => {
         if (isFile) {
+          await house.audit.note({ by: actor(), action: "revoke", detail: `${name}, ${reason}` });
           const { serial, ca } = await revokeFile(house, name, reason, options.ca);
           if (options.json) print(io, JSON.stringify({ revoked: true, serial, ca }));
           else print(io, `Revoked ${serial} at ${ca}.`);
           return exit(0);
         }
         const record = await findCertificate(house, name);
+        await house.audit.note({ by: actor(), action: "revoke", detail: reason, record });
         const report = await revokeAndReplace(house, io, record, {
           reason,
           replace: options.keep !== true,

@@ -48,7 +48,7 @@ function renewalWords({ renewAt, suggested }: Shown): string | undefined {
 }
 
 type Shown = ReturnType<typeof certificateDocument> & {
-  events: { at: string; what: string; detail?: string }[];
+  events: { at: string; what: string; detail?: string; by?: string }[];
 };
 
 function printDocument(house: House, io: Io, record: CertificateRecord, document: Shown): void {
@@ -81,6 +81,9 @@ function printDocument(house: House, io: Io, record: CertificateRecord, document
     print(io, `  ${node.padEnd(18)}${what}, seen ${seenAt}${owed ? `: ${plain(owed)}` : ""}`);
   }
   if (document.events.length > 0) print(io, "\nHistory:");
-  for (const { at, what, detail } of document.events)
-    print(io, `  ${at}  ${what.padEnd(16)} ${plain(detail ?? "")}`.trimEnd());
+  for (const { at, what, detail, by } of document.events)
+    print(
+      io,
+      `  ${at}  ${what.padEnd(16)} ${plain([detail, by && `by ${by}`].filter(Boolean).join(", "))}`.trimEnd(),
+    );
 }

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { planDocument, planLines } from "../../../src/cli/plan-report.ts";
+import { planLines } from "../../../src/cli/plan-report.ts";
 import type { Plan, PlannedOrder } from "../../../src/limits/planner/plan.ts";
+import { planDocument } from "../../../src/runtime/plan-document.ts";
 
 const NOW = Date.UTC(2026, 10, 25, 9, 0);
 const HOUR = 3_600_000;

@@ -1,0 +1,19 @@
+import type { FastifyInstance } from "fastify";
+import type { ZodTypeProvider } from "fastify-type-provider-zod";
+import type { ApiDeps } from "../deps.ts";
+import { limits, problems } from "../schemas.ts";
+
+/** How the CAs' limits stand. */
+export function limitsRoute(app: FastifyInstance, deps: ApiDeps): void {
+  app.withTypeProvider<ZodTypeProvider>().get(
+    "/v1/limits",
+    {
+      config: { access: "read" },
+      schema: {
+        summary: "What is used of the CAs' limits, and who waits",
+        response: { 200: limits, ...problems },
+      },
+    },
+    async (_request, reply) => reply.send((await deps.limits()) as never),
+  );
+}
