@@ -219,7 +219,9 @@ describe("every route of /openapi.json", () => {
             for (const body of sent) {
               const url = path.replace(/\{\w+\}/, value) + query;
               const answer = await ask(url, { ...body, method: method.toUpperCase() });
-              await answer.arrayBuffer();
+              // Events never end.
+              if (path === "/v1/events") await answer.body?.cancel();
+              else await answer.arrayBuffer();
               if (answer.status >= 500) broken.push(`${method} ${url}: ${answer.status}`);
             }
       }
