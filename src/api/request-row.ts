@@ -3,7 +3,7 @@ import { COLUMNS, DOMAIN } from "../intake/columns.ts";
 import type { ImportDeps } from "../intake/import.ts";
 import { checkRow, type Fault } from "../intake/row.ts";
 import { type FieldError, RequestError } from "./problems.ts";
-import type { CertificateRequest } from "./schemas.ts";
+import type { CertificateRequest } from "./schemas/certificates.ts";
 
 /** The body's fields, by the columns that stand for the same in a CSV. */
 const FIELDS: Readonly<Record<string, string>> = {

@@ -8,15 +8,9 @@ import type { ApiDeps } from "../deps.ts";
 import { findCertificate } from "../find.ts";
 import { whileRedisAnswers } from "../plugins/redis.ts";
 import { notFound } from "../problems.ts";
-import {
-  certificate,
-  nameParams,
-  noBody,
-  problems,
-  removal,
-  removalQuery,
-  revocationRequest,
-} from "../schemas.ts";
+import { removal, removalQuery, revocationRequest } from "../schemas/actions.ts";
+import { certificate } from "../schemas/certificates.ts";
+import { nameParams, noBody, problems } from "../schemas/common.ts";
 
 const SIMPLE = {
   renew: { access: "enqueue", summary: "Order it anew, now", status: 202 },

@@ -1,7 +1,8 @@
 import type { FastifyInstance } from "fastify";
 import type { ZodTypeProvider } from "fastify-type-provider-zod";
 import type { ApiDeps } from "../deps.ts";
-import { auditList, auditQuery, problems } from "../schemas.ts";
+import { auditList, auditQuery } from "../schemas/audit.ts";
+import { problems } from "../schemas/common.ts";
 
 /** Who has asked for what, newest first. */
 export function auditRoute(app: FastifyInstance, { audit }: ApiDeps): void {

@@ -4,13 +4,8 @@ import { certificateDocument } from "../../core/documents.ts";
 import type { ApiDeps } from "../deps.ts";
 import { findCertificate } from "../find.ts";
 import { certificatePage } from "../paging.ts";
-import {
-  certificateList,
-  certificateQuery,
-  certificateWithEvents,
-  nameParams,
-  problems,
-} from "../schemas.ts";
+import { certificateList, certificateQuery, certificateWithEvents } from "../schemas/certificates.ts";
+import { nameParams, problems } from "../schemas/common.ts";
 
 /** What there is, and how it stands. */
 export function certificateRoutes(app: FastifyInstance, { certificates }: ApiDeps): void {

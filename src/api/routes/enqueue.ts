@@ -6,7 +6,8 @@ import { actorOf } from "../actor.ts";
 import type { ApiDeps } from "../deps.ts";
 import { type Answer, IdempotentAnswers } from "../idempotency.ts";
 import { specOf } from "../request-row.ts";
-import { certificate, certificateRequest, idempotencyHeaders, problems } from "../schemas.ts";
+import { certificate, certificateRequest } from "../schemas/certificates.ts";
+import { idempotencyHeaders, problems } from "../schemas/common.ts";
 
 /** One certificate asked for: checked like a row of a CSV, and taken in like one. */
 export function enqueueRoute(app: FastifyInstance, deps: ApiDeps): void {

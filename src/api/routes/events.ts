@@ -2,7 +2,7 @@ import type { FastifyInstance } from "fastify";
 import type { ZodTypeProvider } from "fastify-type-provider-zod";
 import { z } from "zod";
 import type { EventHub } from "../events/hub.ts";
-import { problems } from "../schemas.ts";
+import { problems } from "../schemas/common.ts";
 
 const eventId = z
   .string()

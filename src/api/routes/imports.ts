@@ -15,6 +15,7 @@ import { actorOf } from "../actor.ts";
 import type { ApiDeps } from "../deps.ts";
 import { whileRedisAnswers } from "../plugins/redis.ts";
 import { notFound } from "../problems.ts";
+import { problems } from "../schemas/common.ts";
 import {
   csvBody,
   importDocument as importDocumentSchema,
@@ -22,8 +23,7 @@ import {
   importParams,
   importQuery,
   importState,
-  problems,
-} from "../schemas.ts";
+} from "../schemas/imports.ts";
 import { longAnswer, withFields, withMember } from "../streams.ts";
 import { Upload } from "../upload.ts";
 

@@ -1,7 +1,8 @@
 import type { FastifyInstance } from "fastify";
 import type { ZodTypeProvider } from "fastify-type-provider-zod";
 import type { ApiDeps } from "../deps.ts";
-import { limits, problems } from "../schemas.ts";
+import { problems } from "../schemas/common.ts";
+import { limits } from "../schemas/limits.ts";
 
 /** How the CAs' limits stand. */
 export function limitsRoute(app: FastifyInstance, deps: ApiDeps): void {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "vitest";
 import { RequestError } from "../../../src/api/problems.ts";
 import { specOf } from "../../../src/api/request-row.ts";
-import type { CertificateRequest } from "../../../src/api/schemas.ts";
+import type { CertificateRequest } from "../../../src/api/schemas/certificates.ts";
 
 const CONTEXT = { knownCas: ["letsencrypt", "zerossl"], dns01: false };
 

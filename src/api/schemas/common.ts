@@ -1,0 +1,38 @@
+import { z } from "zod";
+
+/**
+ * The shapes of the contract: they refuse what is of another shape, and are what /openapi.json shows. What the values
+ * may be is for the checks that a CSV's rows go through too.
+ */
+
+export const time = z.string().meta({ format: "date-time", examples: ["2025-08-28T14:15:01Z"] });
+
+/** For the reader; that it is a port is checked later, with all the rest, so that all faults come at once. */
+export const port = z.int().meta({ minimum: 1, maximum: 65_535 });
+
+export const nameParams = z.object({ name: z.string().describe("The certificate's first name.") });
+
+/** Actions that need nothing to be said take no body, or an empty one. */
+export const noBody = z.strictObject({}).nullish();
+
+export const idempotencyHeaders = z.looseObject({
+  "idempotency-key": z
+    .string()
+    .regex(/^[\x21-\x7e]{1,255}$/, "1 to 255 printable ASCII characters, without spaces")
+    .optional()
+    .describe("The same key and body again get the same answer, for 24 hours."),
+});
+
+const problem = z.object({
+  type: z.string(),
+  title: z.string(),
+  status: z.int(),
+  detail: z.string(),
+  errors: z.array(z.object({ field: z.string(), value: z.string(), reason: z.string() })).optional(),
+});
+
+/** What any route may answer beside what it is for. */
+export const problems = {
+  "4xx": { description: "A problem", content: { "application/problem+json": { schema: problem } } },
+  "5xx": { description: "A problem", content: { "application/problem+json": { schema: problem } } },
+};
