@@ -7,6 +7,8 @@ import "./styles/base.css";
 import "./styles/layout.css";
 import "./styles/parts.css";
 import "./styles/pages.css";
+import "./styles/list.css";
+import "./styles/one.css";
 
 applyTheme();
 const root = document.getElementById("app");

@@ -22,8 +22,19 @@ const GATHER = 1_000;
 const AFTER_FAILURE = 5_000;
 
 /** What a path answers, kept up to date while the component is there and the page is seen. */
-export function useData<T>(path: string | undefined, { every, on }: Options = {}): Data<T> {
-  const [state, setState] = useState<{ path?: string | undefined; data?: T; problem?: Problem }>({});
+export function useData<T>(path: string | undefined, options: Options = {}): Data<T> {
+  return useLoaded<T>(path, (signal) => ask<T>(path ?? "", { signal }), options);
+}
+
+/** The same for what takes more than one request; `key` tells one answer from another. */
+export function useLoaded<T>(
+  key: string | undefined,
+  load: (signal: AbortSignal) => Promise<T>,
+  { every, on }: Options = {},
+): Data<T> {
+  const [state, setState] = useState<{ key?: string | undefined; data?: T; problem?: Problem }>({});
+  const loader = useRef(load);
+  loader.current = load;
   const [turn, setTurn] = useState(0);
   const interest = useRef(on);
   interest.current = on;
@@ -31,22 +42,22 @@ export function useData<T>(path: string | undefined, { every, on }: Options = {}
 
   // `turn` is there to ask again.
   useEffect(() => {
-    if (path === undefined) return;
+    if (key === undefined) return;
     const leaving = new AbortController();
     let timer: ReturnType<typeof setTimeout> | undefined;
     const again = (after: number | undefined): void => {
       if (after === undefined || leaving.signal.aborted) return;
       timer = setTimeout(() => (document.hidden ? again(after) : refresh()), after);
     };
-    ask<T>(path, { signal: leaving.signal }).then(
+    loader.current(leaving.signal).then(
       (data) => {
-        setState({ path, data });
+        setState({ key, data });
         again(every);
       },
       (error: unknown) => {
         if (leaving.signal.aborted) return;
         const problem = error instanceof Problem ? error : new Problem(0, "unknown", String(error));
-        setState((before) => ({ ...(before.path === path ? before : { path }), problem }));
+        setState((before) => ({ ...(before.key === key ? before : { key }), problem }));
         if (problem.status === 0 || problem.status >= 500) again(AFTER_FAILURE);
         else again(every);
       },
@@ -55,7 +66,7 @@ export function useData<T>(path: string | undefined, { every, on }: Options = {}
       leaving.abort();
       clearTimeout(timer);
     };
-  }, [path, turn, every, refresh]);
+  }, [key, turn, every, refresh]);
 
   const live = on !== undefined;
   useEffect(() => {
@@ -74,6 +85,6 @@ export function useData<T>(path: string | undefined, { every, on }: Options = {}
     };
   }, [live, refresh]);
 
-  const own = state.path === path;
+  const own = state.key === key;
   return { data: own ? state.data : undefined, problem: own ? state.problem : undefined, refresh };
 }
