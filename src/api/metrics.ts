@@ -8,7 +8,9 @@ import type { EventHub } from "./events/hub.ts";
 import { ExpiryMetrics } from "./metrics/expiry.ts";
 import { LedgerMetrics } from "./metrics/ledger.ts";
 import { NodeMetrics } from "./metrics/nodes.ts";
+import { OrderMetrics } from "./metrics/orders.ts";
 import { stageText } from "./metrics/stages.ts";
+import { WorkMetrics } from "./metrics/work.ts";
 import { allQueues } from "./queue-names.ts";
 
 const ROLES: readonly Role[] = ["issue", "deploy", "notify", "respond", "renew", "api"];
@@ -37,7 +39,7 @@ export class Metrics {
   });
   readonly #failures = new Counter({
     name: "certherd_failures_total",
-    help: "What failed since this Redis was new, by kind.",
+    help: "What failed beside single certificates since this Redis was new, by kind.",
     labelNames: ["kind"],
     registers: [this.#registry],
   });
@@ -56,6 +58,8 @@ export class Metrics {
   readonly #expiry: ExpiryMetrics;
   readonly #ledger: LedgerMetrics;
   readonly #nodes: NodeMetrics;
+  readonly #orders: OrderMetrics;
+  readonly #work: WorkMetrics;
 
   constructor(deps: ApiDeps, hub: EventHub) {
     this.#deps = deps;
@@ -63,6 +67,8 @@ export class Metrics {
     this.#expiry = new ExpiryMetrics(deps.redis, this.#registry);
     this.#ledger = new LedgerMetrics(deps.redis, deps.caLimits, this.#registry);
     this.#nodes = new NodeMetrics(deps.redis, this.#registry);
+    this.#orders = new OrderMetrics(deps, this.#registry);
+    this.#work = new WorkMetrics(deps, this.#registry);
     collectDefaultMetrics({ register: this.#registry });
   }
 
@@ -79,6 +85,8 @@ export class Metrics {
       this.#expiry.read(this.#deps.intake.clock.now()),
       this.#ledger.read(this.#deps.intake.clock.now()),
       this.#nodes.read(),
+      this.#orders.read(this.#deps.intake.clock.now()),
+      this.#work.read(),
     ]);
     this.#countClients();
     return (await this.#registry.metrics()) + stageText(await new StageTimes(this.#deps.redis).all());

@@ -121,6 +121,8 @@ export const keys = {
   stageTimes: key("stagetimes"),
   /** Hash: counters of what failed, for the metrics. */
   counters: key("counters"),
+  /** Hash: "what|label|…" → how often, of orders, validations, failures and requests, for the metrics. */
+  tally: key("tally"),
   /** String: what was answered to one Idempotency-Key (as a digest) of one API token; expires. */
   idempotency: (token: string, digest: string) => key("idempotency", token, digest),
 } as const;
