@@ -13,6 +13,8 @@ import { stageText } from "./metrics/stages.ts";
 import { WorkMetrics } from "./metrics/work.ts";
 import { allQueues } from "./queue-names.ts";
 
+/** Kinds of failures, there from the first scrape on: what appears with its first count has never risen for Prometheus. */
+const FAILURES = ["mail_failed", "webhook_failed", "webhook_gap", "drift"];
 const ROLES: readonly Role[] = ["issue", "deploy", "notify", "respond", "renew", "api"];
 
 /** What Redis tells of the whole installation, read when it is asked for, and this process's own metrics. */
@@ -122,6 +124,7 @@ export class Metrics {
   async #countFailures(): Promise<void> {
     const counters = await this.#deps.redis.hgetall(keys.counters);
     this.#failures.reset();
+    for (const kind of FAILURES) this.#failures.inc({ kind }, 0);
     for (const [kind, count] of Object.entries(counters)) this.#failures.inc({ kind }, Number(count) || 0);
   }
 }

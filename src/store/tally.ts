@@ -72,13 +72,17 @@ export interface Count {
   count: number;
 }
 
+function isKnown(name: string | undefined): name is TallyName {
+  return name !== undefined && name in TALLIES;
+}
+
 /** All counts there are, by what is counted. */
 export async function readTallies(redis: Redis): Promise<Map<TallyName, Count[]>> {
   const counts = new Map<TallyName, Count[]>();
   for (const [field, count] of Object.entries(await redis.hgetall(keys.tally))) {
     const [name, ...labels] = field.split("|");
-    const known = counts.get(name as TallyName) ?? [];
-    counts.set(name as TallyName, [...known, { labels, count: Number(count) }]);
+    if (!isKnown(name)) continue;
+    counts.set(name, [...(counts.get(name) ?? []), { labels, count: Number(count) }]);
   }
   return counts;
 }

@@ -1,4 +1,5 @@
 import { Counter, type Registry } from "prom-client";
+import { CERTIFICATE_LIMITS } from "../../limits/table.ts";
 import type { Redis } from "../../store/redis.ts";
 import { readTallies, TALLIES, type TallyName } from "../../store/tally.ts";
 import type { ApiDeps } from "../deps.ts";
@@ -28,18 +29,28 @@ const SERIES: Readonly<Record<TallyName, { name: string; help: string }>> = {
   },
 };
 
+/** Series that are there from the first scrape on: what appears with its first count has never risen for Prometheus. */
+const KNOWN: readonly (readonly [TallyName, ...string[]])[] = [
+  ["orders"],
+  ["issued"],
+  ["validations", "valid"],
+  ["validations", "invalid"],
+  ...CERTIFICATE_LIMITS.map((limit) => ["limited", limit] as const),
+  ["limited", "requests"],
+];
+
 /**
  * What was done with the CAs. It is counted in Redis, as every process adds to it: a scrape takes it over as it is.
  */
 export class WorkMetrics {
   readonly #redis: Redis;
-  /** Where certificates go that name no account. */
-  readonly #fallback: string;
+  /** The first one is where certificates go that name no account. */
+  readonly #accounts: readonly string[];
   readonly #counters: ReadonlyMap<TallyName, Counter>;
 
   constructor({ redis, accounts }: Pick<ApiDeps, "redis" | "accounts">, registry: Registry) {
     this.#redis = redis;
-    this.#fallback = accounts[0] ?? "";
+    this.#accounts = accounts;
     const names = Object.keys(SERIES) as TallyName[];
     this.#counters = new Map(
       names.map((name) => [
@@ -51,12 +62,16 @@ export class WorkMetrics {
 
   async read(): Promise<void> {
     const tallies = await readTallies(this.#redis);
-    for (const [name, counter] of this.#counters) {
-      counter.reset();
-      for (const { labels, count } of tallies.get(name) ?? []) {
-        const values = TALLIES[name].map((label, index) => [label, labels[index] || this.#fallback] as const);
-        counter.inc(Object.fromEntries(values), count);
-      }
-    }
+    for (const counter of this.#counters.values()) counter.reset();
+    for (const account of this.#accounts)
+      for (const [name, ...labels] of KNOWN) this.#add(name, [account, ...labels], 0);
+    for (const [name, counts] of tallies)
+      for (const { labels, count } of counts) this.#add(name, labels, count);
+  }
+
+  #add(name: TallyName, [account, ...rest]: readonly string[], count: number): void {
+    const values = [account || this.#accounts[0], ...rest];
+    const labels = TALLIES[name].map((label, index) => [label, values[index] ?? ""] as const);
+    this.#counters.get(name)?.inc(Object.fromEntries(labels), count);
   }
 }

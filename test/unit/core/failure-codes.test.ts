@@ -6,7 +6,9 @@ import { countedCode } from "../../../src/core/failure-codes.ts";
 
 const DOCUMENT = fileURLToPath(new URL("../../../docs/errors.md", import.meta.url));
 /** The codes of certificates; what follows is of commands and requests. */
-const [ofCertificates = "", ofCommands = ""] = readFileSync(DOCUMENT, "utf8").split("## Usage and configuration");
+const [ofCertificates = "", ofCommands = ""] = readFileSync(DOCUMENT, "utf8").split(
+  "## Usage and configuration",
+);
 const codesIn = (text: string): string[] =>
   [...text.matchAll(/^\| (`[^|]*)\|/gm)].flatMap(([, cell = ""]) =>
     [...cell.matchAll(/`([a-z_]+)`/g)].map(([, code = ""]) => code),
