@@ -117,6 +117,8 @@ export const keys = {
   archived: key("archived"),
   /** String: the last event of the stream that was looked at for webhooks. */
   webhookCursor: key("webhooks", "cursor"),
+  /** Sorted set: webhooks that have a queue, by when a process last had them in its configuration. */
+  webhookQueues: key("webhooks", "queues"),
   /** Hash: "status:bucket", "status:count" and "status:sum" (milliseconds) of the time spent in each. */
   stageTimes: key("stagetimes"),
   /** Hash: counters of what failed, for the metrics. */
