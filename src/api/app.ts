@@ -10,6 +10,7 @@ import { QUEUES, queueDashboard } from "./queues.ts";
 import { actionRoutes } from "./routes/actions.ts";
 import { auditRoute } from "./routes/audit.ts";
 import { certificateRoutes } from "./routes/certificates.ts";
+import { dashboardRoutes } from "./routes/dashboard.ts";
 import { enqueueRoute } from "./routes/enqueue.ts";
 import { eventRoutes } from "./routes/events.ts";
 import { healthRoutes } from "./routes/health.ts";
@@ -55,6 +56,7 @@ export async function buildApp(deps: ApiDeps): Promise<FastifyInstance> {
   limitsRoute(app, deps);
   auditRoute(app, deps);
   await app.register((scope) => importRoutes(scope, deps));
+  await app.register((scope) => dashboardRoutes(scope, deps.dashboard));
   await app.register((scope) => queueDashboard(scope, deps), { prefix: QUEUES });
   await app.ready();
   return app;

@@ -65,6 +65,8 @@ export interface ApiDeps {
   webhooks: readonly string[];
   /** The nodes that certificates are deployed to. */
   nodes: readonly string[];
+  /** The folder of the web pages. */
+  dashboard: string;
   /** A folder for what is gone with the request. */
   home: string;
   maxImportBytes: number;

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { buildApp } from "../api/app.ts";
 import { listen } from "../api/server.ts";
 import { TokenBook } from "../api/tokens.ts";
+import { dashboardFolder } from "../config/package.ts";
 import { nodeNames } from "../config/terminations.ts";
 import { AppError } from "../core/errors.ts";
 import { createAtomic, SECRET_FILE } from "../store/atomic.ts";
@@ -34,6 +35,7 @@ export async function startApi(house: House): Promise<Service & { url: string }>
     caLimits: new Map(config.cas.map(({ name, limits }) => [name, limits])),
     webhooks: config.webhooks.map(({ name }) => name),
     nodes: nodeNames(config.terminations),
+    dashboard: dashboardFolder(),
     home: config.home,
     maxImportBytes: config.maxImportBytes,
     notify: config.mail.notify,

@@ -47,6 +47,12 @@ export class EventStream {
     const [entry] = (await this.#redis.xrevrange(keys.events("all"), "+", "-", "COUNT", 1)) as Entry[];
     return entry?.[0] ?? BEGINNING;
   }
+
+  /** The event after which the newest `count` come. */
+  async before(count: number): Promise<string> {
+    const entries = await this.#redis.xrevrange(keys.events("all"), "+", "-", "COUNT", count + 1);
+    return (entries as Entry[])[count]?.[0] ?? BEGINNING;
+  }
 }
 
 /** Below 0 where `a` comes before `b`. */

@@ -1,6 +1,6 @@
 import type { ServerResponse } from "node:http";
 import { compareIds } from "../../store/event-stream.ts";
-import type { Frame } from "./frames.ts";
+import { type Batch, batchOf, type Frame } from "./frames.ts";
 
 /** Bytes that may wait for a client that does not read; it is cut off then, and comes back with Last-Event-ID. */
 export const BUFFER_LIMIT = 256 * 1024;
@@ -15,11 +15,13 @@ export class EventClient {
   /** It has what was kept, and is sent what comes. */
   live = false;
   readonly #response: ServerResponse;
+  readonly #form: keyof Batch;
 
-  constructor(response: ServerResponse, token: string, position: string) {
+  constructor(response: ServerResponse, token: string, position: string, form: keyof Batch) {
     this.#response = response;
     this.token = token;
     this.position = position;
+    this.#form = form;
   }
 
   get gone(): boolean {
@@ -38,16 +40,16 @@ export class EventClient {
   }
 
   /** Sends what it has not seen yet. `all` is the frames in one. */
-  send(frames: readonly Frame[], all: Buffer): boolean {
+  send(frames: readonly Frame[], all: Batch): boolean {
     const [first] = frames;
     const last = frames.at(-1);
     if (!first || !last || compareIds(last.id, this.position) <= 0) return true;
     const fresh =
       compareIds(first.id, this.position) > 0
         ? all
-        : Buffer.concat(frames.filter(({ id }) => compareIds(id, this.position) > 0).map(({ data }) => data));
+        : batchOf(frames.filter(({ id }) => compareIds(id, this.position) > 0));
     this.position = last.id;
-    return this.write(fresh);
+    return this.write(fresh[this.#form]);
   }
 
   /** Resolves when it has taken what it was sent; false where it is gone, or does not. */

@@ -4,7 +4,7 @@ import { BEGINNING, compareIds, EventStream } from "../../store/event-stream.ts"
 import type { Redis } from "../../store/redis.ts";
 import { RequestError } from "../problems.ts";
 import { EventClient } from "./client.ts";
-import { frameOf, HEARTBEAT, resetFrame, retryFrame } from "./frames.ts";
+import { batchOf, frameOf, HEARTBEAT, resetFrame, retryFrame } from "./frames.ts";
 
 /** Events read at once. */
 const BATCH = 100;
@@ -17,6 +17,14 @@ export interface HubLimits {
   /** Clients of one token, and of all. */
   perToken: number;
   total: number;
+}
+
+export interface Wanted {
+  lastEventId?: string | undefined;
+  /** So many of the newest ones first; not where an event is named. */
+  recent?: number | undefined;
+  /** Without the events' kinds. */
+  plain?: boolean;
 }
 
 const LIMITS: HubLimits = { perToken: 500, total: 2_000 };
@@ -57,22 +65,28 @@ export class EventHub {
     );
   }
 
-  /** Sends what is kept after that event, if one is named, and then what comes. */
-  async add(response: ServerResponse, token: string, lastEventId: string | undefined): Promise<void> {
-    const client = new EventClient(response, token, lastEventId ?? BEGINNING);
+  /** Sends what is kept after that event, or the newest ones, where that is asked for, and then what comes. */
+  async add(response: ServerResponse, token: string, { lastEventId, recent, plain }: Wanted): Promise<void> {
+    const client = new EventClient(response, token, lastEventId ?? BEGINNING, plain ? "plain" : "data");
     this.#clients.add(client);
     response.once("close", () => this.#clients.delete(client));
     try {
       this.#write(client, retryFrame());
       this.#beat ??= setInterval(() => this.#each((one) => this.#write(one, HEARTBEAT)), BEAT);
       await this.#start();
-      if (lastEventId === undefined) client.position = this.#position;
-      else await this.#catchUp(client, lastEventId);
+      if (lastEventId !== undefined) await this.#catchUp(client, lastEventId);
+      else if (recent !== undefined) await this.#sendNewest(client, recent);
+      else client.position = this.#position;
       client.live = true;
     } catch {
       // Redis went away: it comes back with the last event that it has seen.
       client.cutOff();
     }
+  }
+
+  async #sendNewest(client: EventClient, count: number): Promise<void> {
+    client.position = await this.#history.before(count);
+    await this.#sendKept(client);
   }
 
   async #catchUp(client: EventClient, lastEventId: string): Promise<void> {
@@ -81,10 +95,14 @@ export class EventHub {
     const isAhead = compareIds(lastEventId, newest) > 0;
     if (isAhead || compareIds(lastEventId, oldest) < 0) this.#write(client, resetFrame(oldest));
     if (isAhead) client.position = newest;
+    await this.#sendKept(client);
+  }
+
+  /** All that is kept after what it has seen. */
+  async #sendKept(client: EventClient): Promise<void> {
     for (;;) {
       const frames = (await this.#history.after(client.position, BATCH)).map(frameOf);
-      const all = Buffer.concat(frames.map(({ data }) => data));
-      if (!client.send(frames, all)) this.cutOff++;
+      if (!client.send(frames, batchOf(frames))) this.cutOff++;
       if (client.gone) return;
       // Whoever reads the stream may have been sent one meanwhile that was not there yet when this was asked for.
       if (frames.length === 0 || compareIds(this.#position, client.position) <= 0) return;
@@ -115,7 +133,7 @@ export class EventHub {
       try {
         const frames = (await stream.next(this.#position, BATCH, BLOCK)).map(frameOf);
         if (frames.length === 0) await this.#lookBack(stream);
-        const all = Buffer.concat(frames.map(({ data }) => data));
+        const all = batchOf(frames);
         this.#position = frames.at(-1)?.id ?? this.#position;
         this.#each((client) => {
           if (client.live && !client.send(frames, all)) this.cutOff++;

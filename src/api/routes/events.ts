@@ -24,7 +24,22 @@ export function eventRoutes(app: FastifyInstance, hub: EventHub): void {
         summary: "What happens to certificates, as server-sent events",
         description:
           "text/event-stream, one event for each step of each certificate. Last-Event-ID (or ?lastEventId=) goes on after that event; `reset` says that events before the oldest one kept are gone.",
-        querystring: z.strictObject({ lastEventId: eventId.optional() }),
+        querystring: z.strictObject({
+          lastEventId: eventId.optional(),
+          recent: z.coerce
+            .number()
+            .int()
+            .min(1)
+            .max(100)
+            .optional()
+            .describe("Begin with so many of the newest ones, where no event is named to go on after."),
+          plain: z
+            .enum(["true", "false"])
+            .optional()
+            .describe(
+              "`true` leaves out `event:`, so that a browser's one `onmessage` is told of all kinds.",
+            ),
+        }),
         headers: z.looseObject({ "last-event-id": eventId.optional() }),
         response: { ...problems },
       },
@@ -35,7 +50,8 @@ export function eventRoutes(app: FastifyInstance, hub: EventHub): void {
       hub.check(token);
       reply.removeHeader("retry-after");
       // The header is the newer one: a browser sends it when it comes back to the URL it began with.
-      const last = request.headers["last-event-id"] ?? request.query.lastEventId;
+      const { recent, plain } = request.query;
+      const lastEventId = request.headers["last-event-id"] ?? request.query.lastEventId;
       reply.hijack();
       reply.raw.writeHead(200, {
         ...(reply.getHeaders() as Record<string, string>),
@@ -43,7 +59,7 @@ export function eventRoutes(app: FastifyInstance, hub: EventHub): void {
         // A proxy before it is not to collect what should come at once.
         "x-accel-buffering": "no",
       });
-      await hub.add(reply.raw, token, last);
+      await hub.add(reply.raw, token, { lastEventId, recent, plain: plain === "true" });
     },
   );
 }
