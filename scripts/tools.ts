@@ -97,6 +97,13 @@ const TOOLS = {
     probe: { args: ["-version"], prints: /stunnel 5\.\d+ on / },
     hint: "stunnel 5 from your system's packages",
   },
+  chromium: {
+    binaries: ["chromium", "chromium-browser", "google-chrome"],
+    packages: ["chromium"],
+    how: "install",
+    probe: { args: ["--version"], prints: /Chrom/ },
+    hint: "chromium from your system's packages",
+  },
 } as const satisfies Record<string, Tool>;
 
 export type ToolName = keyof typeof TOOLS;

@@ -27,9 +27,21 @@ export interface Endpoint {
   root?: string;
   /** Waits until a request to this URL may go over the wire. */
   pace?: (url: string, method: string) => Promise<void>;
+  /** Told of each request that went over the wire. */
+  answered?: (asked: Asked) => void;
   userAgent: string;
   /** Milliseconds until the head of an answer; 30 s when left out. */
   timeout?: number;
+}
+
+/** A request, and what came of it. */
+export interface Asked {
+  url: string;
+  method: string;
+  /** 0 where there was no answer. */
+  status: number;
+  /** The sentence of a problem document. */
+  detail?: string;
 }
 
 /** What acme-client reads of an answer. */
@@ -102,8 +114,13 @@ export async function sendRequest(
   const pooled = isHead ? nonces.take() : undefined;
   if (pooled) return { status: 200, headers: { "replay-nonce": pooled }, data: "" };
   await endpoint.pace?.(url, method.toUpperCase());
-  const answered = await send(url, method.toUpperCase(), data, endpoint, agent);
+  const answered = await send(url, method.toUpperCase(), data, endpoint, agent).catch((error) => {
+    endpoint.answered?.({ url, method: method.toUpperCase(), status: 0 });
+    throw error;
+  });
   const { status, headers } = answered;
+  const detail = isProblem(answered.data) ? { detail: answered.data.detail } : {};
+  endpoint.answered?.({ url, method: method.toUpperCase(), status, ...detail });
   const bad = isProblem(answered.data) && answered.data.type.endsWith(":badNonce");
   const nonce = headers["replay-nonce"];
   // The library signs its next try with the nonce of a badNonce answer, and that of a HEAD: neither may be pooled.

@@ -8,9 +8,13 @@ import type { EventHub } from "./events/hub.ts";
 import { ExpiryMetrics } from "./metrics/expiry.ts";
 import { LedgerMetrics } from "./metrics/ledger.ts";
 import { NodeMetrics } from "./metrics/nodes.ts";
+import { OrderMetrics } from "./metrics/orders.ts";
 import { stageText } from "./metrics/stages.ts";
+import { WorkMetrics } from "./metrics/work.ts";
 import { allQueues } from "./queue-names.ts";
 
+/** Kinds of failures, there from the first scrape on: what appears with its first count has never risen for Prometheus. */
+const FAILURES = ["mail_failed", "webhook_failed", "webhook_gap", "drift"];
 const ROLES: readonly Role[] = ["issue", "deploy", "notify", "respond", "renew", "api"];
 
 /** What Redis tells of the whole installation, read when it is asked for, and this process's own metrics. */
@@ -37,7 +41,7 @@ export class Metrics {
   });
   readonly #failures = new Counter({
     name: "certherd_failures_total",
-    help: "What failed since this Redis was new, by kind.",
+    help: "What failed beside single certificates since this Redis was new, by kind.",
     labelNames: ["kind"],
     registers: [this.#registry],
   });
@@ -56,6 +60,8 @@ export class Metrics {
   readonly #expiry: ExpiryMetrics;
   readonly #ledger: LedgerMetrics;
   readonly #nodes: NodeMetrics;
+  readonly #orders: OrderMetrics;
+  readonly #work: WorkMetrics;
 
   constructor(deps: ApiDeps, hub: EventHub) {
     this.#deps = deps;
@@ -63,6 +69,8 @@ export class Metrics {
     this.#expiry = new ExpiryMetrics(deps.redis, this.#registry);
     this.#ledger = new LedgerMetrics(deps.redis, deps.caLimits, this.#registry);
     this.#nodes = new NodeMetrics(deps.redis, this.#registry);
+    this.#orders = new OrderMetrics(deps, this.#registry);
+    this.#work = new WorkMetrics(deps, this.#registry);
     collectDefaultMetrics({ register: this.#registry });
   }
 
@@ -79,6 +87,8 @@ export class Metrics {
       this.#expiry.read(this.#deps.intake.clock.now()),
       this.#ledger.read(this.#deps.intake.clock.now()),
       this.#nodes.read(),
+      this.#orders.read(this.#deps.intake.clock.now()),
+      this.#work.read(),
     ]);
     this.#countClients();
     return (await this.#registry.metrics()) + stageText(await new StageTimes(this.#deps.redis).all());
@@ -114,6 +124,7 @@ export class Metrics {
   async #countFailures(): Promise<void> {
     const counters = await this.#deps.redis.hgetall(keys.counters);
     this.#failures.reset();
+    for (const kind of FAILURES) this.#failures.inc({ kind }, 0);
     for (const [kind, count] of Object.entries(counters)) this.#failures.inc({ kind }, Number(count) || 0);
   }
 }

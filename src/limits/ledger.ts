@@ -2,13 +2,14 @@ import type { Redis } from "ioredis";
 import { namesKey } from "../core/certificate.ts";
 import { keys } from "../store/keys.ts";
 import { execAll } from "../store/script.ts";
+import { tallyField } from "../store/tally.ts";
 import type { Admission, AdmissionRequest, Pause, Streak, Verdict } from "./admission.ts";
 import { admitScript, HOLD_LIFE } from "./admission-script.ts";
 import { type Bucket, bucketOf, bucketsOf } from "./buckets.ts";
 import { emission } from "./gcra.ts";
 import { exhaustScript, FINALIZED, SENT, settleScript, takeScript } from "./scripts.ts";
 import type { CaLimits, OrderLimit } from "./table.ts";
-import { failedScript, validationScript } from "./validation-scripts.ts";
+import { failedScript, passedScript, validationScript } from "./validation-scripts.ts";
 
 export type { Admission, AdmissionRequest, Pause, Streak, Verdict } from "./admission.ts";
 
@@ -188,15 +189,14 @@ export class Ledger {
   async validationsFailed(holder: string, names: readonly string[]): Promise<void> {
     if (names.length === 0) return;
     const period = this.limits.certificates.failedAuthorizations?.period ?? 0;
-    const touched = names.flatMap((name) => [this.#windowOf(name), this.#rowOf(name)]);
-    await failedScript.run(this.#redis, touched, [this.#clock(), holder, period]);
+    const counted = tallyField("validations", this.account, "invalid");
+    await failedScript.run(this.#redis, this.#touched(names), [this.#clock(), holder, period, counted]);
   }
 
   async validationsPassed(holder: string, names: readonly string[]): Promise<void> {
     if (names.length === 0) return;
-    const pipeline = this.#redis.pipeline();
-    for (const name of names) pipeline.zrem(this.#windowOf(name), holder).del(this.#rowOf(name));
-    await execAll(pipeline);
+    const counted = tallyField("validations", this.account, "valid");
+    await passedScript.run(this.#redis, this.#touched(names), [holder, counted]);
   }
 
   /** The longest row of failed validations among these names. */
@@ -247,6 +247,10 @@ export class Ledger {
   /** A wildcard is validated as its base (RFC 8555 §7.1.3), and counts with it. */
   #windowOf(name: string): string {
     return keys.validations(this.account, name.replace(/^\*\./, ""));
+  }
+
+  #touched(names: readonly string[]): string[] {
+    return [...names.flatMap((name) => [this.#windowOf(name), this.#rowOf(name)]), keys.tally];
   }
 
   #rowOf(name: string): string {

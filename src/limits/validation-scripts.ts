@@ -35,12 +35,13 @@ return {0}
 
 /**
  * Validations have failed: their places count from now, and the names' rows of failures grow by one, once for each
- * holder. KEYS: for each name its window and its row of failures. ARGV: clock, holder, window in ms.
+ * holder. KEYS: for each name its window and its row of failures; the tally. ARGV: clock, holder, window in ms, what they
+ * count as in the tally.
  */
 export const failedScript = new Script(
   "failed_validation",
   `${NOW}
-for i = 1, #KEYS, 2 do
+for i = 1, #KEYS - 1, 2 do
   if tonumber(ARGV[3]) > 0 then
     redis.call('ZADD', KEYS[i], now, ARGV[2])
     redis.call('PEXPIRE', KEYS[i], tonumber(ARGV[3]) + 1000)
@@ -50,7 +51,26 @@ for i = 1, #KEYS, 2 do
     redis.call('HINCRBY', KEYS[i + 1], 'count', 1)
     redis.call('HSETNX', KEYS[i + 1], 'since', now)
     redis.call('EXPIRE', KEYS[i + 1], ${STREAK_LIFE})
+    redis.call('HINCRBY', KEYS[#KEYS], ARGV[4], 1)
   end
 end
+`,
+);
+
+/**
+ * Validations have succeeded: their places are free, their rows of failures end. Counted are those that had a place, as
+ * the CA was asked for none of the others, or all of this was done before.
+ *
+ * KEYS: for each name its window and its row of failures; the tally. ARGV: holder, what they count as in the tally.
+ */
+export const passedScript = new Script(
+  "passed_validation",
+  `
+local passed = 0
+for i = 1, #KEYS - 1, 2 do
+  passed = passed + redis.call('ZREM', KEYS[i], ARGV[1])
+  redis.call('DEL', KEYS[i + 1])
+end
+if passed > 0 then redis.call('HINCRBY', KEYS[#KEYS], ARGV[2], passed) end
 `,
 );

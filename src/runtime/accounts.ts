@@ -4,7 +4,7 @@ import { directoryOf } from "../acme/directories.ts";
 import { requireProfile } from "../acme/profiles.ts";
 import { fetchRenewalInfo, type RenewalInfo } from "../acme/renewal-info.ts";
 import type { AcmeSession } from "../acme/session.ts";
-import { openEndpoint } from "../acme/transport.ts";
+import { type Asked, openEndpoint } from "../acme/transport.ts";
 import type { CaConfig, Config } from "../config/load.ts";
 import type { CertificateRecord } from "../core/certificate.ts";
 import { type Clock, rfc3339 } from "../core/clock.ts";
@@ -13,11 +13,13 @@ import type { Account } from "../issuance/ports.ts";
 import { Breaker } from "../limits/breaker.ts";
 import { Ledger } from "../limits/ledger.ts";
 import { Pacer } from "../limits/pacer.ts";
+import { refusalOf } from "../limits/refusals.ts";
 import type { RequestClass } from "../limits/table.ts";
 import { generateKey } from "../pki/keys.ts";
 import type { AccountFiles } from "../store/accounts.ts";
 import type { Redis } from "../store/redis.ts";
 import { openStores } from "../store/stores.ts";
+import { Tally } from "../store/tally.ts";
 
 const USER_AGENT = "certherd/0.1 (+acme-client)";
 /** Milliseconds in which an account that the CA has forgotten is registered again once, and not more often. */
@@ -37,6 +39,7 @@ export class CaAccount implements Account {
   readonly #files: AccountFiles;
   readonly #clock: Clock;
   readonly #pacer: Pacer;
+  readonly #tally: Tally;
   readonly #closeEndpoint: () => void;
   #session: Promise<AcmeSession> | undefined;
   #renewedAt = Number.NEGATIVE_INFINITY;
@@ -59,10 +62,12 @@ export class CaAccount implements Account {
     this.#files = openStores(home, redis, storeKey).accounts;
     this.#clock = clock;
     this.#pacer = new Pacer(redis, ca.name, ca.limits);
+    this.#tally = new Tally(redis);
     this.#closeEndpoint = openEndpoint({
       directory: ca.directory,
       userAgent: USER_AGENT,
       pace: (url, method) => this.#pacer.turn(this.#classOf(url, method)),
+      answered: (asked) => this.#count(asked),
       ...(ca.root === undefined ? {} : { root: ca.root }),
     });
   }
@@ -139,6 +144,20 @@ export class CaAccount implements Account {
   async close(): Promise<void> {
     this.#closeEndpoint();
     await this.#pacer.close();
+    await this.#tally.close();
+  }
+
+  #count({ url, method, status, detail }: Asked): void {
+    // A 429 is a number that people look for.
+    const code = status === 0 ? "none" : status === 429 ? "429" : `${Math.floor(status / 100)}xx`;
+    this.#tally.add("requests", this.name, this.#classOf(url, method), code);
+    if (status === 429)
+      this.#tally.add("limited", this.name, detail === undefined ? "requests" : refusalOf(detail).limit);
+  }
+
+  /** What came of asking the CA about a renewal, for the metrics. */
+  countPoll(result: "info" | "unsupported" | "failed" | "refused"): void {
+    this.#tally.add("polls", this.name, result);
   }
 
   #open(): Promise<AcmeSession> {

@@ -123,10 +123,12 @@ async function askUnlessDead(
 async function ask(account: CaAccount, certId: string): Promise<Polled> {
   try {
     const info = await account.renewalInfo(certId);
+    account.countPoll(info ? "info" : "unsupported");
     return info ? { kind: "info", ...info } : { kind: "unsupported" };
   } catch (thrown) {
     const { disposition, retryAt } = asAppError(thrown);
     const lasting = disposition !== "transient" && disposition !== "limit";
+    account.countPoll(lasting ? "refused" : "failed");
     return { kind: "failed", lasting, ...(retryAt === undefined ? {} : { retryAt }) };
   }
 }

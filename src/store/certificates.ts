@@ -10,6 +10,7 @@ import {
   type Status,
 } from "../core/certificate.ts";
 import { rfc3339 } from "../core/clock.ts";
+import { countedCode } from "../core/failure-codes.ts";
 import { keys } from "./keys.ts";
 import {
   type AcceptAction,
@@ -177,6 +178,7 @@ export class CertificateStore {
         keys.serials,
         keys.expiries,
         keys.stageTimes,
+        keys.tally,
       ],
       [
         id,
@@ -184,6 +186,8 @@ export class CertificateStore {
         settled ? "1" : "0",
         event,
         change.status,
+        // What is noted without an event is told already.
+        change.error && change.event ? countedCode(change.error.code) : "",
         ...changedFields(change),
         change.resumes ? "resume" : "",
       ],
@@ -238,7 +242,11 @@ export class CertificateStore {
 
   /** The order that stands for this generation: the given one, or the one that was recorded before. */
   async claimOrder(id: string, generation: number, orderUrl: string): Promise<string | undefined> {
-    const url = await claimOrderScript.run(this.#redis, [keys.certificate(id)], [generation, orderUrl]);
+    const url = await claimOrderScript.run(
+      this.#redis,
+      [keys.certificate(id), keys.tally],
+      [generation, orderUrl],
+    );
     return url === "" ? undefined : String(url);
   }
 

@@ -117,10 +117,14 @@ export const keys = {
   archived: key("archived"),
   /** String: the last event of the stream that was looked at for webhooks. */
   webhookCursor: key("webhooks", "cursor"),
+  /** Sorted set: webhooks that have a queue, by when a process last had them in its configuration. */
+  webhookQueues: key("webhooks", "queues"),
   /** Hash: "status:bucket", "status:count" and "status:sum" (milliseconds) of the time spent in each. */
   stageTimes: key("stagetimes"),
   /** Hash: counters of what failed, for the metrics. */
   counters: key("counters"),
+  /** Hash: "what|label|…" → how often, of orders, validations, failures and requests, for the metrics. */
+  tally: key("tally"),
   /** String: what was answered to one Idempotency-Key (as a digest) of one API token; expires. */
   idempotency: (token: string, digest: string) => key("idempotency", token, digest),
 } as const;

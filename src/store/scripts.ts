@@ -22,6 +22,15 @@ local function noteTime(times, stage, took)
 end
 `;
 
+/** Counts in the tally (tally.ts). The account is "" where the certificate goes to the first one of the configuration. */
+const COUNT = `
+local function count(tally, what, cert, rest)
+  local cur = redis.call('HMGET', cert, 'account', 'spec')
+  local account = cur[1] or (cur[2] and cjson.decode(cur[2]).ca) or ''
+  redis.call('HINCRBY', tally, what .. '|' .. string.gsub(account, '|', '_') .. (rest or ''), 1)
+end
+`;
+
 /**
  * Takes one row of an import, or one single enqueue, into the index. Decides again what the row means, as another
  * import may have come between: new, reorder (other names, or another CA while it is on its way), retry (it stood still for a failure), updated (mail or
@@ -107,13 +116,14 @@ return {action, generation, cur[8] and 1 or 0, cur[9] or ''}
  * changes nothing. When the new status settles it, it leaves the open sets of the imports that wait for it.
  *
  * KEYS: certificate, prefix of the status sets, events, the stream of all events, prefix of the imports, renewals,
- * serials, expiries, times in each stage.
- * ARGV: id, generation, settled ("1"), event (JSON), status, field, value, … ("" deletes the field), "resume" or "".
+ * serials, expiries, times in each stage, the tally.
+ * ARGV: id, generation, settled ("1"), event (JSON), status, the code of what has failed (or ""), field, value, …
+ * ("" deletes the field), "resume" or "".
  * Returns {"stale"} or {"ok", "1" when the digest of an import is to tell of it, import that ended, …}.
  */
 export const transitionScript = new Script(
   "transition",
-  `${ADD_EVENT}${NOTE_TIME}
+  `${ADD_EVENT}${NOTE_TIME}${COUNT}
 local cert, statusPrefix, events, stream, importPrefix = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local id, generation, settled, event = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
 local cur = redis.call('HMGET', cert, 'generation', 'status', 'openIn', 'room', 'leaf', 'since')
@@ -133,7 +143,8 @@ if not moving and cur[4] and cur[4] ~= '' then
   redis.call('ZREM', cur[4], id .. '#' .. generation)
   redis.call('HDEL', cert, 'room')
 end
-for i = 6, #ARGV - 1, 2 do
+if ARGV[6] ~= '' then count(KEYS[10], 'failures', cert, '|' .. cur[2] .. '|' .. ARGV[6]) end
+for i = 7, #ARGV - 1, 2 do
   if ARGV[i + 1] == '' then redis.call('HDEL', cert, ARGV[i]) else redis.call('HSET', cert, ARGV[i], ARGV[i + 1]) end
   if ARGV[i] == 'leaf' then
     local leaf, before = cjson.decode(ARGV[i + 1]), cur[5] and cjson.decode(cur[5]).serial
@@ -145,6 +156,7 @@ for i = 6, #ARGV - 1, 2 do
       redis.call('ZADD', KEYS[6], 'NX', leaf.renewAt, id)
     else
       -- What was suggested for the one before is not for this one.
+      count(KEYS[10], 'issued', cert)
       redis.call('ZADD', KEYS[6], leaf.renewAt, id)
       redis.call('HDEL', cert, 'schedule')
       if before then redis.call('HDEL', KEYS[7], before) end
@@ -188,15 +200,16 @@ return ended
  * Records the order of a generation, once: the first caller's URL stands, and a second one, resumed beside it,
  * goes on with that order instead of its own. So no generation ever has two orders finalized.
  *
- * KEYS: certificate. ARGV: generation, order URL. Returns the URL that stands, or "" when overtaken.
+ * KEYS: certificate, the tally. ARGV: generation, order URL. Returns the URL that stands, or "" when overtaken.
  */
 export const claimOrderScript = new Script(
   "claim_order",
-  `
+  `${COUNT}
 local cur = redis.call('HMGET', KEYS[1], 'generation', 'orderUrl')
 if cur[1] ~= ARGV[1] then return '' end
 if cur[2] and cur[2] ~= '' then return cur[2] end
 redis.call('HSET', KEYS[1], 'orderUrl', ARGV[2])
+count(KEYS[2], 'orders', KEYS[1])
 return ARGV[2]
 `,
 );

@@ -6,6 +6,7 @@ import { type Config, loadConfig } from "../../src/config/load.ts";
 import { House } from "../../src/runtime/house.ts";
 import type { Service } from "../../src/runtime/service.ts";
 import { startRoles } from "../../src/runtime/up.ts";
+import { keys } from "../../src/store/keys.ts";
 import { openCheckedRedis } from "../../src/store/redis.ts";
 import { type Answer, type Gate, startGate } from "../support/gate.ts";
 import { makeLimits } from "../support/limits.ts";
@@ -228,6 +229,13 @@ describe("a limit that the CA tells of at a new order", () => {
     await enqueue("second.example");
     await untilIssued("first.example", "second.example");
     expect(at).toHaveLength(3);
+    const counted = async (field: string) => Number(await house.redis.hget(keys.tally, field));
+    const account = house.config.cas[0].name;
+    // Pebble's URLs do not say what they are for.
+    await waitUntil(async () => (await counted(`requests|${account}|acme|429`)) === 1);
+    await waitUntil(async () => (await counted(`requests|${account}|acme|2xx`)) > 10);
+    expect(await counted(`limited|${account}|newOrders`)).toBe(1);
+    for (const what of ["orders", "issued"]) expect(await counted(`${what}|`)).toBe(2);
     const [first = 0, second = 0, third = 0] = at;
     expect(second - first).toBeGreaterThanOrEqual(2_000);
     // From then on there is one for each part of the period, of 3.6 s.

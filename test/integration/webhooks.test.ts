@@ -8,7 +8,8 @@ import { loadConfig } from "../../src/config/load.ts";
 import { type House, openHouse } from "../../src/runtime/house.ts";
 import type { Service } from "../../src/runtime/service.ts";
 import { startWebhooks } from "../../src/runtime/webhooks.ts";
-import { keys } from "../../src/store/keys.ts";
+import { keys, PREFIX } from "../../src/store/keys.ts";
+import { removeLeftovers } from "../../src/webhooks/leftover.ts";
 import type { WebhookSchedule } from "../../src/webhooks/service.ts";
 import { type Answer, type ScriptedServer, startScripted } from "../support/scripted-http.ts";
 import { makeSpec } from "../support/specs.ts";
@@ -74,6 +75,8 @@ async function start(schedule: Partial<WebhookSchedule> = {}): Promise<void> {
   service = startWebhooks(house, { ...FAST, ...schedule });
   await waitUntil(async () => (await house.redis.exists(keys.webhookCursor)) === 1);
 }
+
+const keysOfQueue = (hook: string): string => `${PREFIX}:webhook-${hook}:*`;
 
 async function move(name: string, status: "issued" | "ordering" | "attention", what: string = status) {
   await house.certificates.accept([makeSpec(name)], { now: Date.now() });
@@ -147,5 +150,37 @@ describe("webhooks", () => {
     await new Promise((resolve) => setTimeout(resolve, 1_500));
     expect(got).toHaveLength(4);
     expect(new Set(at("/two").map(({ headers }) => headers["webhook-id"])).size).toBe(2);
+  });
+
+  it("leave no queue behind when they are taken out of the configuration, on all hosts", async () => {
+    const { redis, producer } = house;
+    let now = 1_000_000;
+    const tidy = (...names: string[]) =>
+      removeLeftovers(
+        {
+          redis,
+          producer,
+          hooks: names.map((name) => ({ name })),
+          clock: { now: () => now },
+          log: (line) => lines.push(line),
+        },
+        60_000,
+      );
+    const queued = async (name: string) => (await redis.keys(keysOfQueue(name))).length > 0;
+    const job = (event: string) => ({ event, body: "{}", since: now });
+    for (const name of ["one", "gone"]) await producer.webhook(name, [job("1-0"), job("2-0")]);
+    await tidy("one", "gone");
+    now += 59_000;
+    // Another host has it still.
+    await tidy("gone");
+    await tidy("one");
+    now += 59_000;
+    await tidy("one");
+    expect([await queued("one"), await queued("gone")]).toEqual([true, true]);
+    now += 2_000;
+    await tidy("one");
+    expect([await queued("one"), await queued("gone")]).toEqual([true, false]);
+    expect(lines.join("\n")).toContain("The webhook gone is not configured any more");
+    expect(await redis.zrange(keys.webhookQueues, "0", "-1")).toEqual(["one"]);
   });
 });
