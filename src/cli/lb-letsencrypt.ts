@@ -3,6 +3,7 @@ import { usageError } from "../core/errors.ts";
 import { exitCodeOf, explain } from "../runtime/exit.ts";
 import type { House } from "../runtime/house.ts";
 import { removeAndWait } from "../runtime/remove-and-wait.ts";
+import { version } from "../runtime/version.ts";
 import { actor } from "./actor.ts";
 import { issueOne } from "./commands/issue.ts";
 import { findCertificate } from "./commands/show.ts";
@@ -10,7 +11,6 @@ import { InProcessWorkers, NOBODY_RENEWS, someoneRenews, withHouse, withRestored
 import { runBulk } from "./lb-bulk.ts";
 import { failure, notYetRemoved, overtaken, removed, success } from "./lb-words.ts";
 import { type Io, note, outliveReader, print, processIo } from "./output.ts";
-import { version } from "./version.ts";
 
 const HELP = `Usage: lb-letsencrypt -i -p VIPPORT -h ACMEPORT -d DOMAIN [-d DOMAIN ...] [-f FROM -t TO -r RELAY [-x PORT]]
        lb-letsencrypt -b FILE

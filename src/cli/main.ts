@@ -1,5 +1,6 @@
 import { Command, CommanderError } from "commander";
 import { exitCodeOf, explain } from "../runtime/exit.ts";
+import { version } from "../runtime/version.ts";
 import { accountCommand } from "./commands/account.ts";
 import { adoptCommand } from "./commands/adopt.ts";
 import { configCommand } from "./commands/config.ts";
@@ -18,7 +19,6 @@ import { revokeCommand } from "./commands/revoke.ts";
 import { showCommand } from "./commands/show.ts";
 import { upCommand } from "./commands/up.ts";
 import { type Io, note, outliveReader, processIo } from "./output.ts";
-import { version } from "./version.ts";
 
 /** Runs one command line; what it returns is the exit code. */
 export async function main(argv: readonly string[], io: Io = processIo): Promise<number> {

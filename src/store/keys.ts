@@ -121,6 +121,8 @@ export const keys = {
   stageTimes: key("stagetimes"),
   /** Hash: counters of what failed, for the metrics. */
   counters: key("counters"),
+  /** String: whose a browser's session is (its id as a digest), as JSON; expires. */
+  session: (digest: string) => key("session", digest),
   /** String: what was answered to one Idempotency-Key (as a digest) of one API token; expires. */
   idempotency: (token: string, digest: string) => key("idempotency", token, digest),
 } as const;
