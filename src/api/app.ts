@@ -1,9 +1,14 @@
 import { type FastifyInstance, fastify } from "fastify";
+import { Sessions } from "../store/sessions.ts";
 import type { ApiDeps } from "./deps.ts";
 import { EventHub } from "./events/hub.ts";
-import { requireToken } from "./plugins/auth.ts";
+import { type AuthDeps, requireToken } from "./plugins/auth.ts";
+import { CookieSessions, readCookies } from "./plugins/cookie-sessions.ts";
+import { docsPages } from "./plugins/docs.ts";
 import { answerProblems, sendProblem } from "./plugins/errors.ts";
+import { sendHeaders } from "./plugins/headers.ts";
 import { describeRoutes } from "./plugins/openapi.ts";
+import { openRates } from "./plugins/rates.ts";
 import { requireRedis } from "./plugins/redis.ts";
 import { RequestError } from "./problems.ts";
 import { QUEUES, queueDashboard } from "./queues.ts";
@@ -17,6 +22,7 @@ import { healthRoutes } from "./routes/health.ts";
 import { importRoutes } from "./routes/imports.ts";
 import { limitsRoute } from "./routes/limits.ts";
 import { metricsRoute } from "./routes/metrics.ts";
+import { sessionRoutes } from "./routes/session.ts";
 import { limitHandlers } from "./time-limit.ts";
 
 /** Bytes of a JSON body. */
@@ -32,6 +38,7 @@ export async function buildApp(deps: ApiDeps): Promise<FastifyInstance> {
   const app = fastify({
     logger: false,
     bodyLimit: MAX_BODY,
+    trustProxy: [...deps.http.trustProxy],
     connectionTimeout: IDLE,
     routerOptions: { maxParamLength: MAX_PARAM },
     frameworkErrors: (error, _request, reply) => {
@@ -40,12 +47,15 @@ export async function buildApp(deps: ApiDeps): Promise<FastifyInstance> {
   });
   app.removeContentTypeParser("text/plain");
   answerProblems(app, deps.log);
-  secure(app);
-  requireToken(app, deps.tokens);
+  sendHeaders(app);
+  await readCookies(app);
+  const auth = await openAuth(app, deps);
+  requireToken(app, auth);
   requireRedis(app, deps.redis);
   limitHandlers(app);
   dropLateBodies(app);
   await describeRoutes(app);
+  await app.register((scope) => docsPages(scope));
   healthRoutes(app, deps.redis);
   const hub = new EventHub(deps.redis);
   metricsRoute(app, deps, hub);
@@ -55,6 +65,7 @@ export async function buildApp(deps: ApiDeps): Promise<FastifyInstance> {
   actionRoutes(app, deps);
   limitsRoute(app, deps);
   auditRoute(app, deps);
+  await app.register((scope) => sessionRoutes(scope, deps, auth));
   await app.register((scope) => importRoutes(scope, deps));
   await app.register((scope) => dashboardRoutes(scope, deps.dashboard));
   await app.register((scope) => queueDashboard(scope, deps), { prefix: QUEUES });
@@ -62,11 +73,16 @@ export async function buildApp(deps: ApiDeps): Promise<FastifyInstance> {
   return app;
 }
 
-function secure(app: FastifyInstance): void {
-  app.addHook("onRequest", async (request, reply) => {
-    reply.header("x-content-type-options", "nosniff").header("x-frame-options", "DENY");
-    if (request.url.startsWith("/v1/")) reply.header("cache-control", "no-store");
+async function openAuth(app: FastifyInstance, deps: ApiDeps): Promise<AuthDeps> {
+  const { redis, tokens, http, audit, log, intake } = deps;
+  const sessions = new CookieSessions({
+    redis,
+    tokens,
+    sessions: new Sessions(redis, http.session),
+    clock: intake.clock,
   });
+  const rates = await openRates(app, { audit, log, ratePerMinute: http.ratePerMinute });
+  return { tokens, sessions, rates };
 }
 
 /** Whoever was answered before the end of their body may send on for a while, so as to see the answer, but not for ever. */

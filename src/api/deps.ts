@@ -1,3 +1,4 @@
+import type { HttpSettings } from "../config/http.ts";
 import type { CertificateRecord, CertificateSpec } from "../core/certificate.ts";
 import type { ImportDeps } from "../intake/import.ts";
 import type { CaLimits } from "../limits/table.ts";
@@ -31,7 +32,8 @@ export interface Removal {
 /** What may be done about one certificate; the same as the commands do. Each throws an AppError that says why not. */
 export interface Actions {
   renew(record: CertificateRecord): Promise<void>;
-  retry(record: CertificateRecord): Promise<void>;
+  /** `reopen`: accounts that were stopped go on too, with all that they hold up. */
+  retry(record: CertificateRecord, request?: { reopen: boolean }): Promise<void>;
   /** False when it was paused already. */
   pause(record: CertificateRecord): Promise<boolean>;
   /** Undefined when it was not paused. */
@@ -57,6 +59,9 @@ export interface ApiDeps {
   plan: (specs: readonly CertificateSpec[]) => Promise<AsyncIterable<string>>;
   audit: AuditLog;
   tokens: TokenBook;
+  http: HttpSettings;
+  /** What Certherd says of itself: its version, and the CAs in order. */
+  about: { version: string; cas: readonly string[] };
   /** The accounts whose queues there are. */
   accounts: readonly string[];
   /** The limits of each of them. */

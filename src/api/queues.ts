@@ -3,14 +3,22 @@ import { createBullBoard } from "@bull-board/api";
 import { BullMQAdapter } from "@bull-board/api/bullMQAdapter";
 import { FastifyAdapter } from "@bull-board/fastify";
 import type { Queue } from "bullmq";
-import type { FastifyInstance, FastifyRequest } from "fastify";
+import type { FastifyInstance } from "fastify";
 import type { ApiDeps } from "./deps.ts";
 import { problemHandler } from "./plugins/errors.ts";
-import { RequestError } from "./problems.ts";
+import { contentPolicy } from "./plugins/headers.ts";
+import { requireSameOrigin } from "./plugins/same-origin.ts";
 import { allQueues } from "./queue-names.ts";
 import { mayDo } from "./tokens.ts";
 
 export const QUEUES = "/queues";
+
+/**
+ * Its page has a base, and styles of its own inside. It also asks another host for a font, which it does well without:
+ * that line is taken out, and would be refused.
+ */
+const POLICY = contentPolicy({ "base-uri": "'self'", "style-src": "'self' 'unsafe-inline'" });
+const FOREIGN = /<link href="https?:[^>]*>/g;
 
 /** Whether the request at hand may change jobs. Bull Board knows read-only queues, but not who asks. */
 const writable = new AsyncLocalStorage<boolean>();
@@ -19,13 +27,19 @@ const writable = new AsyncLocalStorage<boolean>();
 export async function queueDashboard(app: FastifyInstance, deps: ApiDeps): Promise<void> {
   const answerProblem = problemHandler(deps.log);
   app.addHook("onRoute", (route) => {
-    route.config = { ...route.config, access: "read", basic: true };
+    route.config = { ...route.config, access: "read", basic: true, signIn: true, csp: POLICY };
     // Its own would answer our refusals in a form of its own.
     route.errorHandler = (error, request, reply) => {
       answerProblem(error, request, reply);
     };
   });
-  app.addHook("onRequest", async (request) => refuseOtherSites(request));
+  // Whatever the caller was known by: nobody says that it is another site but a browser.
+  app.addHook("onRequest", async (request) => requireSameOrigin(request, { bare: true }));
+  app.addHook("onSend", async (_request, reply, payload) =>
+    typeof payload === "string" && String(reply.getHeader("content-type")).startsWith("text/html")
+      ? payload.replace(FOREIGN, "")
+      : payload,
+  );
   // Last before the handler: reading a body loses such a context.
   app.addHook("preHandler", (request, _reply, done) => {
     const { caller } = request;
@@ -49,12 +63,4 @@ function adapterOf(queue: Queue): BullMQAdapter {
     allowRetries: { get: isWritable },
     allowCompletedRetries: { get: isWritable },
   });
-}
-
-/** Browsers send a password that they know to whatever another site's page makes them ask for. */
-function refuseOtherSites(request: FastifyRequest): void {
-  if (request.method === "GET" || request.method === "HEAD") return;
-  const site = request.headers["sec-fetch-site"];
-  if (site === undefined || site === "same-origin") return;
-  throw new RequestError(403, "forbidden", "Another site may not change anything here.");
 }

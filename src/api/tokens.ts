@@ -7,6 +7,8 @@ export type Scope = ApiToken["scopes"][number];
 export interface Caller {
   /** Stays the same over restarts; no part of the token. */
   id: string;
+  /** Another one when the token is another one, though it has the same name. Tells nothing of the token. */
+  mark: string;
   scopes: ReadonlySet<Scope>;
 }
 
@@ -23,12 +25,10 @@ export class TokenBook {
   /** `full` is a token that may do everything; those of the configuration may do what it says. */
   constructor(full: string | undefined, configured: Config["tokens"]) {
     this.#entries = [
-      ...(full === undefined ? [] : [{ id: "full", digest: digestOf(full), scopes: ALL }]),
-      ...configured.map(({ name, sha256, scopes }) => ({
-        id: `named:${name}`,
-        digest: Buffer.from(sha256, "hex"),
-        scopes: new Set(scopes),
-      })),
+      ...(full === undefined ? [] : [entryOf("full", digestOf(full), ALL)]),
+      ...configured.map(({ name, sha256, scopes }) =>
+        entryOf(`named:${name}`, Buffer.from(sha256, "hex"), new Set(scopes)),
+      ),
     ];
   }
 
@@ -39,6 +39,15 @@ export class TokenBook {
     for (const entry of this.#entries) if (timingSafeEqual(digest, entry.digest)) found ??= entry;
     return found;
   }
+
+  /** Who that was, with today's scopes; undefined when the token is gone, or another one. */
+  byMark(id: string, mark: string): Caller | undefined {
+    return this.#entries.find((entry) => entry.id === id && entry.mark === mark);
+  }
+}
+
+function entryOf(id: string, digest: Buffer, scopes: ReadonlySet<Scope>): Entry {
+  return { id, mark: createHash("sha256").update(digest).digest("base64url").slice(0, 16), digest, scopes };
 }
 
 function digestOf(token: string): Buffer {

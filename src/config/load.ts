@@ -4,11 +4,13 @@ import { hostname } from "node:os";
 import { resolve } from "node:path";
 import { parse as parseYaml } from "yaml";
 import { usageError } from "../core/errors.ts";
+import type { RelayRule } from "../core/relays.ts";
 import { BREAKER, type BreakerPolicy } from "../limits/breaker.ts";
 import { PATIENCE, type PatiencePolicy } from "../limits/patience.ts";
 import { type CaConfig, type CaSource, caConfigs, caSource } from "./cas.ts";
 import { type Dns01Config, dns01Config } from "./dns.ts";
 import { choice, type Environment, processEnvironment, secret, variable } from "./environment.ts";
+import { type HttpSettings, httpSettings } from "./http.ts";
 import { type ConfigFile, configFile, defined, describeFaults } from "./schema.ts";
 import { storeKey } from "./store-key.ts";
 import { type Terminations, terminationsOf } from "./terminations.ts";
@@ -56,11 +58,19 @@ export interface Config {
   listen: { host: string; port: number };
   apiToken?: string;
   tokens: readonly ApiToken[];
+  /** Sessions, rates and proxies of the HTTP API. */
+  http: HttpSettings;
   acmeListen: string;
   /** Delays between failed attempts, milliseconds; the last one repeats. */
   retry: readonly number[];
   /** `operator`: whom to tell what is not about one certificate; else whoever is told of the certificate in hand. */
-  mail: { from?: string; notify: Notify; operator?: { to: string; relay: string; port: number } };
+  mail: {
+    from?: string;
+    notify: Notify;
+    operator?: { to: string; relay: string; port: number };
+    /** Relays that whoever asks over HTTP may name beside public addresses. */
+    relays?: readonly RelayRule[];
+  };
   preflight: "require" | "warn" | "off";
   /** When a name that does not lead here is looked at again. Milliseconds; as built in when left out. */
   recheck: { every?: readonly number[]; giveUpAfter?: number };
@@ -116,6 +126,7 @@ export function loadConfig(env: Environment = processEnvironment()): Config {
     listen: listenAddress(variable(env, "CERTHERD_LISTEN") ?? "127.0.0.1:8080"),
     ...(apiToken === undefined ? {} : { apiToken }),
     tokens: (file.tokens ?? []).map((token) => ({ ...token, sha256: token.sha256.toLowerCase() })),
+    http: httpSettings(file.http),
     acmeListen: acmeListen(variable(env, "CERTHERD_ACME_LISTEN")) ?? file.acmeListen ?? "127.0.0.1",
     retry: file.retry ?? RETRY,
     mail: mailConfig(file),
@@ -144,10 +155,11 @@ function renewalSettings({ renewal = {} }: ConfigFile): RenewalSettings {
 }
 
 function mailConfig({ mail }: ConfigFile): Config["mail"] {
-  const { from, operator, notify = "digest" } = mail ?? {};
+  const { from, operator, notify = "digest", relays } = mail ?? {};
   return {
     ...(from === undefined ? {} : { from }),
     notify,
+    ...defined({ relays }),
     ...(operator === undefined
       ? {}
       : { operator: { to: operator.to, relay: operator.relay, port: operator.port ?? 25 } }),

@@ -1,6 +1,7 @@
 import { z } from "zod";
 import { dnsSchema } from "./dns.ts";
 import { address, duration, port } from "./fields.ts";
+import { httpSchema, relaysSchema } from "./http.ts";
 import { terminationsSchema } from "./terminations.ts";
 import { webhooksSchema } from "./webhooks.ts";
 
@@ -53,8 +54,10 @@ export const configFile = z.strictObject({
           port: port.optional(),
         })
         .optional(),
+      relays: relaysSchema.optional(),
     })
     .optional(),
+  http: httpSchema.optional(),
   preflight: z
     .strictObject({ recheck: z.array(duration).min(1).optional(), giveUpAfter: duration.optional() })
     .optional(),

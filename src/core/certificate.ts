@@ -17,6 +17,8 @@ export interface MailRoute {
   to: string;
   relay: string;
   port: number;
+  /** It was named over HTTP: where the relay leads is looked at again before each mail. */
+  checked?: true;
 }
 
 /** What was asked for: all that is needed to order, and to renew, one certificate. */

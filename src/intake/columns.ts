@@ -21,6 +21,16 @@ export interface RowContext {
   vipPorts?: ReadonlySet<number>;
   /** Whether a dns-01 driver is configured. */
   dns01: boolean;
+  /** Where the rows come from somebody who may not name any relay. */
+  relays?: RelayGuard;
+}
+
+/** What becomes of the relays that rows name. */
+export interface RelayGuard {
+  /** Looks up what has to be known of these cells. Never rejects. */
+  prepare(relays: Iterable<string>): Promise<void>;
+  /** Why this one may not be used, without its full stop; undefined where it may. */
+  fault(relay: string, port: number): string | undefined;
 }
 
 export type Parsed<T> = { value: T } | { reason: string };

@@ -5,6 +5,7 @@ import { FaultFile } from "../store/faults.ts";
 import type { ImportFiles, ImportJournal } from "../store/import-files.ts";
 import { newImportId } from "../store/import-files.ts";
 import { type ImportCounts, type ImportStore, NO_COUNTS, type NotifyMode } from "../store/imports.ts";
+import { COLUMNS } from "./columns.ts";
 import type { CsvInfo, RawRow } from "./csv.ts";
 import type { Enqueuer } from "./enqueue.ts";
 import { checkRow, type Fault, makeFault, type RowContext } from "./row.ts";
@@ -139,8 +140,10 @@ class ImportRun {
 
   async #check(rows: readonly RawRow[]): Promise<Checked[]> {
     const checked: Checked[] = [];
+    const { context } = this.#deps;
+    await context.relays?.prepare(rows.map(({ cells }) => cells[COLUMNS.relay.name] ?? ""));
     for (const row of rows) {
-      const result = checkRow(row.cells, { ...this.#deps.context, line: row.line, faults: row.faults });
+      const result = checkRow(row.cells, { ...context, line: row.line, faults: row.faults });
       if ("spec" in result) checked.push({ row, spec: this.#prioritized(result.spec, row) });
       else await this.#reject(row, result.faults);
     }

@@ -63,7 +63,7 @@ export function checkRow(
   const names = readNames(row);
   const vipPort = row.read(COLUMNS.vipPort);
   const acmePort = row.read(COLUMNS.acmePort);
-  const mail = readMail(row, context.mailFrom);
+  const mail = readMail(row, context);
   const ca = row.read(COLUMNS.ca);
   const profile = row.read(COLUMNS.profile);
   const keyType = row.read(COLUMNS.keyType);
@@ -191,7 +191,7 @@ function reportWildcards(row: RowReader, names: readonly string[], dns01: boolea
 }
 
 /** Undefined where the row wants no mail. A sender alone wants none either. */
-function readMail(row: RowReader, mailFrom: string | undefined): MailRoute | undefined {
+function readMail(row: RowReader, { mailFrom, relays }: RowContext): MailRoute | undefined {
   const from = row.read(COLUMNS.from);
   const to = row.read(COLUMNS.to);
   const relay = row.read(COLUMNS.relay);
@@ -215,6 +215,14 @@ function readMail(row: RowReader, mailFrom: string | undefined): MailRoute | und
       "a mail needs a sender: give FROMAddr, or set mail.from in the configuration",
     );
   }
+  const forbidden = relay === undefined ? undefined : relays?.fault(relay, port);
+  if (forbidden !== undefined) row.report(COLUMNS.relay.name, row.cell(COLUMNS.relay.name), forbidden);
   if (to === undefined || relay === undefined) return undefined;
-  return { ...(from === undefined ? {} : { from }), to, relay, port };
+  return {
+    ...(from === undefined ? {} : { from }),
+    to,
+    relay,
+    port,
+    ...(relays === undefined ? {} : { checked: true as const }),
+  };
 }

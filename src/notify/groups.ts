@@ -27,7 +27,9 @@ export function isNoticeBox(box: string): boolean {
  * same for ever, as it is part of keys and job ids.
  */
 export function mailGroup(route: MailRoute, defaultFrom?: string): string {
-  const parts = [route.from ?? defaultFrom ?? "", route.to, route.relay.toLowerCase(), route.port];
+  const parts: unknown[] = [route.from ?? defaultFrom ?? "", route.to, route.relay.toLowerCase(), route.port];
+  // One that is looked at before each mail never stands in for one that the operator has named.
+  if (route.checked) parts.push("checked");
   return createHash("sha256").update(JSON.stringify(parts)).digest("base64url").slice(0, 16);
 }
 

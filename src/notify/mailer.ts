@@ -1,11 +1,16 @@
+import { lookup } from "node:dns/promises";
+import { isIP } from "node:net";
 import { createTransport, type NodemailerError, type SMTPPoolOptions } from "nodemailer";
 import type { MailRoute } from "../core/certificate.ts";
+import { RelayPolicy } from "../core/relays.ts";
 
 /** Milliseconds for each of: connecting, the relay's greeting, its answer to each command. */
 const TIMEOUT = 20_000;
 /** An idle connection is closed politely, before the timeout of its socket ends it. */
 const IDLE_TIMEOUT = 10_000;
 const OPEN_TRANSPORTS = 20;
+/** Of one relay that are tried for one mail. */
+const MOST_ADDRESSES = 4;
 
 export interface OutgoingMail {
   route: MailRoute;
@@ -36,6 +41,18 @@ export class MailFailure extends Error {
   }
 }
 
+export interface MailerOptions {
+  /** Milliseconds for each step of the conversation. */
+  timeout?: number;
+  /** Which relays whoever asks over HTTP may name; public addresses alone when left out. */
+  relays?: RelayPolicy;
+  /** In place of the system's look-up, for tests. */
+  resolve?: (host: string) => Promise<readonly string[]>;
+}
+
+const systemResolve = async (host: string): Promise<string[]> =>
+  (await lookup(host, { all: true })).map(({ address }) => address);
+
 type Transport = ReturnType<typeof openTransport>;
 
 interface Open {
@@ -48,32 +65,69 @@ export class Mailer {
   /** By relay and kind, the least recently used first. */
   readonly #open = new Map<string, Open>();
   readonly #timeout: number;
+  readonly #relays: RelayPolicy;
+  readonly #resolve: (host: string) => Promise<readonly string[]>;
 
-  /** `timeout`: milliseconds for each step of the conversation. */
-  constructor(options: { timeout?: number } = {}) {
+  constructor(options: MailerOptions = {}) {
     this.#timeout = options.timeout ?? TIMEOUT;
+    this.#relays = options.relays ?? new RelayPolicy([]);
+    this.#resolve = options.resolve ?? systemResolve;
   }
 
   /** Resolves when the relay has taken the mail; throws a MailFailure otherwise. */
   async send(mail: OutgoingMail): Promise<void> {
-    try {
-      await this.#attempt(mail, true);
-    } catch (thrown) {
-      const error = thrown as NodemailerError;
-      if (!isTlsFailure(error)) throw failureOf(error);
-      // The relay offers what it cannot do. Encryption is what we would like, the mail is what is needed.
-      await this.#attempt(mail, false).catch((again: NodemailerError) => {
-        throw failureOf(again);
-      });
+    const hosts = await this.#hostsOf(mail.route);
+    for (const [index, host] of hosts.entries()) {
+      try {
+        await this.#sendBy(mail, host);
+        return;
+      } catch (thrown) {
+        const error = thrown as NodemailerError;
+        // A name may have an address that nobody answers at; nothing was sent to that one.
+        const next = index + 1 < hosts.length && NEVER_CONNECTED.includes(error.originalCode ?? "");
+        if (!next) throw failureOf(error);
+      }
     }
+  }
+
+  async #sendBy(mail: OutgoingMail, host: string): Promise<void> {
+    try {
+      await this.#attempt(mail, host, true);
+    } catch (thrown) {
+      if (!isTlsFailure(thrown as NodemailerError)) throw thrown;
+      // The relay offers what it cannot do. Encryption is what we would like, the mail is what is needed.
+      await this.#attempt(mail, host, false);
+    }
+  }
+
+  /**
+   * What to connect to. For a relay that was named over HTTP these are addresses that were looked at just now, and not
+   * its name, which may lead elsewhere a moment later. Throws a MailFailure.
+   */
+  async #hostsOf({ relay, port, checked }: MailRoute): Promise<readonly string[]> {
+    if (!checked || this.#relays.allowsName(relay, port)) return [relay];
+    const addresses = isIP(relay) === 0 ? await this.#lookUp(relay) : [relay];
+    const fault = this.#relays.faultOf(relay, port, addresses);
+    if (fault !== undefined) throw new MailFailure(`${relay}: ${fault}`, "refused", false, undefined);
+    return addresses.slice(0, MOST_ADDRESSES);
+  }
+
+  async #lookUp(relay: string): Promise<readonly string[]> {
+    try {
+      const addresses = await this.#resolve(relay);
+      if (addresses.length > 0) return addresses;
+    } catch (error) {
+      throw new MailFailure(`${relay} cannot be looked up: ${codeOf(error)}`, "relay", false, error);
+    }
+    throw new MailFailure(`${relay} has no address`, "relay", false, undefined);
   }
 
   close(): void {
     for (const name of [...this.#open.keys()]) this.#drop(name);
   }
 
-  async #attempt(mail: OutgoingMail, tls: boolean): Promise<void> {
-    const entry = this.#use(mail.route, tls);
+  async #attempt(mail: OutgoingMail, host: string, tls: boolean): Promise<void> {
+    const entry = this.#use(mail.route, host, tls);
     entry.sending++;
     try {
       await entry.transport.sendMail({
@@ -93,9 +147,12 @@ export class Mailer {
     }
   }
 
-  #use(route: MailRoute, tls: boolean): Open {
-    const name = `${relayName(route)} ${tls ? "tls" : "plain"}`;
-    const entry = this.#open.get(name) ?? { transport: openTransport(route, tls, this.#timeout), sending: 0 };
+  #use(route: MailRoute, host: string, tls: boolean): Open {
+    const name = `${relayName(route)} ${host} ${tls ? "tls" : "plain"}`;
+    const entry = this.#open.get(name) ?? {
+      transport: openTransport(route, host, tls, this.#timeout),
+      sending: 0,
+    };
     this.#open.delete(name);
     this.#open.set(name, entry);
     if (this.#open.size > OPEN_TRANSPORTS) {
@@ -115,10 +172,11 @@ export function relayName(route: MailRoute): string {
   return `${route.relay.toLowerCase()}:${route.port}`;
 }
 
-function openTransport(route: MailRoute, tls: boolean, timeout: number) {
+/** `host`: the relay, or the one of its addresses that is connected to. */
+function openTransport(route: MailRoute, host: string, tls: boolean, timeout: number) {
   const options: SMTPPoolOptions & { pool: true } = {
     pool: true,
-    host: route.relay,
+    host,
     port: route.port,
     // Port 465 speaks TLS from the first byte (RFC 8314 §3.3).
     secure: route.port === 465,
@@ -127,7 +185,7 @@ function openTransport(route: MailRoute, tls: boolean, timeout: number) {
     opportunisticTLS: true,
     // Relays inside a network mostly have self-signed certificates. Refusing those would only bring the mail onto
     // the wire in the clear, or nowhere; what it is kept from so is listening (RFC 7435), and it holds no secret.
-    tls: { rejectUnauthorized: false },
+    tls: { rejectUnauthorized: false, ...(isIP(route.relay) === 0 ? { servername: route.relay } : {}) },
     connectionTimeout: timeout,
     greetingTimeout: timeout,
     socketTimeout: timeout,
@@ -153,6 +211,10 @@ const CODES_OF_THE_MAIL = ["EENVELOPE", "EMESSAGE"];
 /** Waits that end before the mail is handed over. */
 const EARLY_TIMEOUTS = ["CONNECT_TIMEOUT", "GREETING_TIMEOUT", "UPGRADE_TIMEOUT"];
 const NEVER_CONNECTED = ["ECONNREFUSED", "EHOSTUNREACH", "ENETUNREACH", "ENOTFOUND", "EAI_AGAIN"];
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && "code" in error ? String(error.code) : String(error);
+}
 
 /** A handshake that the other side ended is reported as the socket's error. */
 function isTlsFailure(error: NodemailerError): boolean {

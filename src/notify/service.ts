@@ -3,6 +3,7 @@ import type { Redis } from "ioredis";
 import type { Config } from "../config/load.ts";
 import type { MailRoute } from "../core/certificate.ts";
 import { type Clock, rfc3339 } from "../core/clock.ts";
+import { policyOf } from "../core/relays.ts";
 import { type Consumer, consume, DONE, type Outcome } from "../queue/consumer.ts";
 import { type MailJob, queueNames } from "../queue/names.ts";
 import type { Producer } from "../queue/producer.ts";
@@ -80,7 +81,7 @@ const CLOSE_TIMEOUT = 3_000;
 export function startNotify(options: NotifyOptions): Consumer {
   const { redis, producer, boxes, imports, config, log } = options;
   const schedule = { ...MAIL_SCHEDULE, ...options.schedule };
-  const mailer = options.mailer ?? new Mailer();
+  const mailer = options.mailer ?? new Mailer({ relays: policyOf(config.mail) });
   const delayOf = (box: string): number => pauseOf(box, schedule);
   const looks = new Looks({ boxes, producer, delayOf, every: schedule.look });
   const postman = new Postman(options, schedule, mailer, looks);

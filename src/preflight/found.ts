@@ -1,4 +1,4 @@
-import { type Family, isPublic, type Vips } from "./addresses.ts";
+import { type Family, isPublic, type Vips } from "../core/addresses.ts";
 import type { Outcome } from "./probe.ts";
 import type { Dns } from "./resolver.ts";
 

@@ -1,5 +1,5 @@
+import type { Vips } from "../core/addresses.ts";
 import { registeredDomain } from "../core/names.ts";
-import type { Vips } from "./addresses.ts";
 import type { CaaFault } from "./caa.ts";
 import type { Found } from "./found.ts";
 import type { Outcome } from "./probe.ts";

@@ -1,8 +1,8 @@
 import { setMaxListeners } from "node:events";
+import { Vips } from "../core/addresses.ts";
 import type { Clock } from "../core/clock.ts";
 import { AppError } from "../core/errors.ts";
 import { Cache, Gate } from "../core/flow.ts";
-import { Vips } from "./addresses.ts";
 import type { CaaRecord } from "./caa.ts";
 import { classify, lookUp } from "./found.ts";
 import { type Probe, type ProbeOptions, probe } from "./probe.ts";

@@ -1,4 +1,4 @@
-import type { Family, Vips } from "./addresses.ts";
+import type { Family, Vips } from "../core/addresses.ts";
 import type { Found } from "./found.ts";
 import type { DnsRecord } from "./verdict.ts";
 

@@ -16,9 +16,9 @@ export function apiActions(house: House): Actions {
     renew: async (record) => {
       await house.orderAgain(one(renewable(record)), `renewal of ${record.spec.names[0]} over HTTP`);
     },
-    retry: async (record) => {
+    retry: async (record, { reopen } = { reopen: false }) => {
       const name = record.spec.names[0] ?? record.id;
-      await reopenAccounts(house);
+      if (reopen) await reopenAccounts(house);
       if ((await retryFailed(house, [record])) === 0)
         throw usageError(
           "not_failed",

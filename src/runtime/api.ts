@@ -1,15 +1,12 @@
-import { randomBytes } from "node:crypto";
-import { readFile } from "node:fs/promises";
 import { isIP } from "node:net";
-import { join } from "node:path";
 import { buildApp } from "../api/app.ts";
 import { listen } from "../api/server.ts";
-import { TokenBook } from "../api/tokens.ts";
-import { dashboardFolder } from "../config/package.ts";
+import { dashboardFolder, version } from "../config/package.ts";
 import { nodeNames } from "../config/terminations.ts";
-import { AppError } from "../core/errors.ts";
-import { createAtomic, SECRET_FILE } from "../store/atomic.ts";
+import { policyOf } from "../core/relays.ts";
+import { CallersRelays } from "../intake/relays.ts";
 import { apiActions } from "./api-actions.ts";
+import { apiTokens } from "./api-tokens.ts";
 import type { House } from "./house.ts";
 import { importDeps } from "./imports.ts";
 import { limitsDocument, limitsReport } from "./limits.ts";
@@ -20,17 +17,22 @@ import type { Service } from "./service.ts";
 /** The HTTP API and the queue dashboard. */
 export async function startApi(house: House): Promise<Service & { url: string }> {
   const { config, redis, certificates, producer, alive, log } = house;
+  const { book, how } = await apiTokens(config);
+  const intake = importDeps(house);
+  const relays = new CallersRelays(policyOf(config.mail), house.clock);
   const app = await buildApp({
     redis,
     certificates,
     producer,
     alive,
-    intake: importDeps(house),
+    intake: { ...intake, context: { ...intake.context, relays } },
     actions: apiActions(house),
     limits: async () => limitsDocument(await limitsReport(house)),
     plan: async (specs) => planDocument((await planOf(house, specs)).plan),
     audit: house.audit,
-    tokens: await tokenBook(house),
+    tokens: book,
+    http: config.http,
+    about: { version: version(), cas: config.cas.map((ca) => ca.name) },
     accounts: config.cas.map((ca) => ca.name),
     caLimits: new Map(config.cas.map(({ name, limits }) => [name, limits])),
     webhooks: config.webhooks.map(({ name }) => name),
@@ -42,26 +44,13 @@ export async function startApi(house: House): Promise<Service & { url: string }>
     log,
   });
   const { url, close } = await listen(app, config.listen);
-  log(`The API listens on ${url}.`);
-  if (!isLoopback(config.listen.host))
-    log("It speaks plain HTTP: put a TLS proxy before it, as tokens would go over the wire in the clear.");
+  const here = isLoopback(config.listen.host);
+  log(`The dashboard and the API are at ${url}/${here ? " (for this host alone)" : ""}. ${how}`);
+  if (!here)
+    log(
+      "It speaks plain HTTP, and not to this host alone: put a TLS proxy before it (docs/operations.md), as tokens would go over the wire in the clear.",
+    );
   return { url, close };
-}
-
-/** Those of the configuration; where it has none, one that is made at the first start, as an open API is no choice. */
-async function tokenBook({ config, log }: House): Promise<TokenBook> {
-  if (config.apiToken !== undefined || config.tokens.length > 0)
-    return new TokenBook(config.apiToken, config.tokens);
-  const path = join(config.home, "api-token");
-  await createAtomic(path, `${randomBytes(32).toString("base64url")}\n`, SECRET_FILE);
-  const token = (await readFile(path, "utf8")).trim();
-  if (token === "")
-    throw new AppError(`${path} holds no token; delete it to have a new one made.`, {
-      code: "api_token_empty",
-      disposition: "usage",
-    });
-  log(`The API's token is in ${path}.`);
-  return new TokenBook(token, []);
 }
 
 function isLoopback(host: string): boolean {

@@ -125,6 +125,8 @@ export const keys = {
   counters: key("counters"),
   /** Hash: "what|label|…" → how often, of orders, validations, failures and requests, for the metrics. */
   tally: key("tally"),
+  /** String: whose a browser's session is (its id as a digest), as JSON; expires. */
+  session: (digest: string) => key("session", digest),
   /** String: what was answered to one Idempotency-Key (as a digest) of one API token; expires. */
   idempotency: (token: string, digest: string) => key("idempotency", token, digest),
 } as const;

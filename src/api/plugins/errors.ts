@@ -62,7 +62,7 @@ function fastifyErrorOf(error: FastifyError, request: FastifyRequest): AppError 
     case "FST_ERR_CTP_INVALID_MEDIA_TYPE":
       return new RequestError(415, "media_type", mediaTypeHint(request));
     case "FST_ERR_CTP_BODY_TOO_LARGE":
-      return new RequestError(413, "body_too_large", "The body is too large; 1 MiB is the most here.");
+      return new RequestError(413, "body_too_large", tooLarge(request));
     default:
       break;
   }
@@ -71,6 +71,10 @@ function fastifyErrorOf(error: FastifyError, request: FastifyRequest): AppError 
   return error instanceof SyntaxError || error.code?.startsWith("FST_ERR_CTP_")
     ? new RequestError(400, "malformed_body", `The body cannot be read: ${error.message}.`)
     : new RequestError(statusCode, "bad_request", error.message);
+}
+
+function tooLarge({ routeOptions }: FastifyRequest): string {
+  return `The body is too large; ${routeOptions.bodyLimit ?? 0} bytes are the most here.`;
 }
 
 function mediaTypeHint(request: FastifyRequest): string {

@@ -11,6 +11,7 @@ import { notFound } from "../problems.ts";
 import { removal, removalQuery, revocationRequest } from "../schemas/actions.ts";
 import { certificate } from "../schemas/certificates.ts";
 import { nameParams, noBody, problems } from "../schemas/common.ts";
+import { mayDo } from "../tokens.ts";
 
 const SIMPLE = {
   renew: { access: "enqueue", summary: "Order it anew, now", status: 202 },
@@ -45,7 +46,11 @@ function simpleRoute(app: FastifyInstance, deps: ApiDeps, action: keyof typeof S
     async (request, reply) => {
       const noting = noted(deps, request, request.params.name, { action });
       const record = await whileRedisAnswers(deps.redis, noting);
-      const done = await whileRedisAnswers<unknown>(deps.redis, deps.actions[action](record));
+      // What was stopped for everybody goes on only where an admin says so.
+      const reopen = request.caller !== undefined && mayDo(request.caller, "admin");
+      const doing =
+        action === "retry" ? deps.actions.retry(record, { reopen }) : deps.actions[action](record);
+      const done = await whileRedisAnswers<unknown>(deps.redis, doing);
       if (action === "resume" && done === undefined)
         throw usageError("not_paused", `${record.spec.names[0]} is not paused: nothing is to be resumed.`);
       return reply.status(status).send(await whileRedisAnswers(deps.redis, now(deps, record)));

@@ -25,7 +25,9 @@ export function enqueueRoute(app: FastifyInstance, deps: ApiDeps): void {
     },
     async (request, reply) => {
       const { body } = request;
-      const spec = specOf(body, deps.intake.context);
+      const { context } = deps.intake;
+      await context.relays?.prepare([body.mail?.relay ?? ""]);
+      const spec = specOf(body, context);
       const key = request.headers["idempotency-key"];
       const caller = request.caller?.id ?? "";
       const work = async (): Promise<Answer> => {

@@ -1,4 +1,5 @@
-import type { FastifyInstance } from "fastify";
+import type { ServerResponse } from "node:http";
+import type { FastifyInstance, FastifyRequest } from "fastify";
 import type { ZodTypeProvider } from "fastify-type-provider-zod";
 import { z } from "zod";
 import type { EventHub } from "../events/hub.ts";
@@ -11,6 +12,17 @@ const eventId = z
 
 /** Seconds after which one of too many clients may come again. */
 const AGAIN = "30";
+
+/** Milliseconds; longer ones Node takes for none. */
+const LONGEST_TIMER = 2 ** 31 - 1;
+
+/** A browser comes back by itself, and is let in if its session is still there. */
+function endWithSession({ session }: FastifyRequest, response: ServerResponse): void {
+  if (session === undefined) return;
+  const left = Math.min(session.expiresAt - Date.now(), LONGEST_TIMER);
+  const timer = setTimeout(() => response.destroy(), left).unref();
+  response.once("close", () => clearTimeout(timer));
+}
 
 /** What happens, as it happens. */
 export function eventRoutes(app: FastifyInstance, hub: EventHub): void {
@@ -59,6 +71,7 @@ export function eventRoutes(app: FastifyInstance, hub: EventHub): void {
         // A proxy before it is not to collect what should come at once.
         "x-accel-buffering": "no",
       });
+      endWithSession(request, reply.raw);
       await hub.add(reply.raw, token, { lastEventId, recent, plain: plain === "true" });
     },
   );

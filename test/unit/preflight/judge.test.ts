@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { Vips } from "../../../src/preflight/addresses.ts";
+import { Vips } from "../../../src/core/addresses.ts";
 import type { Found } from "../../../src/preflight/found.ts";
 import { judgeAddresses } from "../../../src/preflight/judge.ts";
 import type { Outcome } from "../../../src/preflight/probe.ts";

@@ -1,5 +1,5 @@
 import { BlockList, isIP, SocketAddress } from "node:net";
-import { usageError } from "../core/errors.ts";
+import { usageError } from "./errors.ts";
 
 export type Family = 4 | 6;
 
@@ -80,6 +80,22 @@ export function canonical(address: string): string | undefined {
   const family = isIP(address);
   if (family === 0 || address.includes("%")) return undefined;
   return new SocketAddress({ address, family: family === 4 ? "ipv4" : "ipv6" }).address;
+}
+
+export interface AddressRange {
+  has(address: string): boolean;
+}
+
+/** "10.0.0.0/8", "2001:db8::/32", or a single address; undefined for what is none. */
+export function parseRange(text: string): AddressRange | undefined {
+  const [, prefix = "", bits] = /^([0-9a-fA-F.:]+)(?:\/(\d{1,3}))?$/.exec(text) ?? [];
+  const version = isIP(prefix);
+  const most = version === 4 ? 32 : 128;
+  const size = Number(bits ?? most);
+  if (version === 0 || size > most) return undefined;
+  const family = version === 4 ? "ipv4" : "ipv6";
+  const list = blockList(family, [`${prefix}/${size}`]);
+  return { has: (address) => isIP(address) === version && list.check(address, family) };
 }
 
 /** The addresses under which the load balancer is reached from outside: what the customers' names have to point to. */

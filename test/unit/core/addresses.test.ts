@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
+import { canonical, isPublic, Vips } from "../../../src/core/addresses.ts";
 import { AppError } from "../../../src/core/errors.ts";
-import { canonical, isPublic, Vips } from "../../../src/preflight/addresses.ts";
 
 describe("which addresses a CA connects to", () => {
   it.each([
