@@ -3,18 +3,24 @@ import { readFile } from "node:fs/promises";
 import { isIP } from "node:net";
 import { join } from "node:path";
 import { buildApp } from "../api/app.ts";
+import type { DoneBy } from "../api/import-progress.ts";
 import { listen } from "../api/server.ts";
 import { TokenBook } from "../api/tokens.ts";
 import { nodeNames } from "../config/terminations.ts";
 import { AppError } from "../core/errors.ts";
 import { createAtomic, SECRET_FILE } from "../store/atomic.ts";
 import { apiActions } from "./api-actions.ts";
+import { Forecast } from "./forecast.ts";
 import type { House } from "./house.ts";
 import { importDeps } from "./imports.ts";
 import { limitsDocument, limitsReport } from "./limits.ts";
 import { planDocument } from "./plan-document.ts";
 import { planOf } from "./plan-specs.ts";
 import type { Service } from "./service.ts";
+import { triage } from "./triage.ts";
+
+/** Milliseconds. */
+const FORECAST_KEPT = 30_000;
 
 /** The HTTP API and the queue dashboard. */
 export async function startApi(house: House): Promise<Service & { url: string }> {
@@ -28,6 +34,8 @@ export async function startApi(house: House): Promise<Service & { url: string }>
     actions: apiActions(house),
     limits: async () => limitsDocument(await limitsReport(house)),
     plan: async (specs) => planDocument((await planOf(house, specs)).plan),
+    doneBy: doneBy(house),
+    triage: (specs, each, signal) => triage(house, specs, each, signal),
     audit: house.audit,
     tokens: await tokenBook(house),
     accounts: config.cas.map((ca) => ca.name),
@@ -44,6 +52,25 @@ export async function startApi(house: House): Promise<Service & { url: string }>
   if (!isLoopback(config.listen.host))
     log("It speaks plain HTTP: put a TLS proxy before it, as tokens would go over the wire in the clear.");
   return { url, close };
+}
+
+/** One forecast for all who ask within half a minute, as each is the plan of all that is in line. */
+function doneBy(house: House): DoneBy {
+  let forecast = new Forecast(house);
+  let until = 0;
+  return async (standing) => {
+    const now = house.clock.now();
+    if (now >= until) {
+      forecast = new Forecast(house);
+      until = now + FORECAST_KEPT;
+    }
+    try {
+      return await forecast.of(standing);
+    } catch (error) {
+      until = 0;
+      throw error;
+    }
+  };
 }
 
 /** Those of the configuration; where it has none, one that is made at the first start, as an open API is no choice. */

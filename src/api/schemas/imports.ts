@@ -60,6 +60,12 @@ export const importState = importDocument.extend({
   open: z.int().describe("Certificates that have not."),
 });
 
+/** A CSV of any length, with these columns. */
+export const csvAnswer = (columns: string) => ({
+  description: `${columns}.`,
+  content: { "text/csv": { schema: z.string() } },
+});
+
 /** The body of an import is a stream, which is for the CSV reader to look at. */
 export const csvBody = z.any().meta({ type: "string", description: "The CSV, in UTF-8." });
 
@@ -86,7 +92,11 @@ export const importList = z.object({
 });
 
 export const importListQuery = z.strictObject({
-  cursor: z.string().max(200).optional().describe("`next` of the page before."),
+  cursor: z
+    .string()
+    .regex(/^\d{1,16}\.[\w-]{1,64}$/, "it is none that was given as `next`")
+    .optional()
+    .describe("`next` of the page before."),
   limit: z.coerce.number().int().min(1).max(200).default(50),
 });
 
