@@ -2,7 +2,7 @@ import type { FastifyInstance } from "fastify";
 import type { ZodTypeProvider } from "fastify-type-provider-zod";
 import { z } from "zod";
 import type { EventHub } from "../events/hub.ts";
-import { problems } from "../schemas/common.ts";
+import { problems, textAnswer } from "../schemas/common.ts";
 
 const eventId = z
   .string()
@@ -26,7 +26,7 @@ export function eventRoutes(app: FastifyInstance, hub: EventHub): void {
           "text/event-stream, one event for each step of each certificate. Last-Event-ID (or ?lastEventId=) goes on after that event; `reset` says that events before the oldest one kept are gone.",
         querystring: z.strictObject({ lastEventId: eventId.optional() }),
         headers: z.looseObject({ "last-event-id": eventId.optional() }),
-        response: { ...problems },
+        response: { 200: textAnswer("text/event-stream", "Events, for as long as it is open."), ...problems },
       },
     },
     async (request, reply) => {

@@ -48,8 +48,6 @@ export async function importRoutes(app: FastifyInstance, deps: ApiDeps): Promise
       config: { access: "enqueue", mediaType: CSV, anyTime: true },
       schema: {
         summary: "Take in a CSV",
-        operationId: "importCsv",
-        tags: ["imports"],
         consumes: [CSV],
         querystring: importQuery,
         body: csvBody,
@@ -71,8 +69,6 @@ export async function importRoutes(app: FastifyInstance, deps: ApiDeps): Promise
       exposeHeadRoute: false,
       schema: {
         summary: "An import as it stands now",
-        operationId: "getImport",
-        tags: ["imports"],
         params: importParams,
         response: { 200: importState, ...problems },
       },
@@ -92,8 +88,6 @@ function listRoute(app: FastifyInstance, { intake: { imports } }: ApiDeps): void
       config: { access: "read" },
       schema: {
         summary: "List imports, newest first",
-        operationId: "listImports",
-        tags: ["imports"],
         querystring: importListQuery,
         response: { 200: importList, ...problems },
       },
@@ -126,8 +120,6 @@ function progressRoute(app: FastifyInstance, { redis, intake, certificates, done
       exposeHeadRoute: false,
       schema: {
         summary: "How an import gets on, in numbers",
-        operationId: "getImportProgress",
-        tags: ["imports"],
         params: importParams,
         response: { 200: importProgress, ...problems },
       },

@@ -7,24 +7,21 @@ import type { ApiDeps } from "../deps.ts";
 import { certificatesCsv, customersCsv, fileName, wholeLines } from "../import-reports.ts";
 import { whileRedisAnswers } from "../plugins/redis.ts";
 import { notFound } from "../problems.ts";
-import { problems } from "../schemas/common.ts";
-import { csvAnswer, importParams } from "../schemas/imports.ts";
+import { problems, textAnswer } from "../schemas/common.ts";
+import { importParams } from "../schemas/imports.ts";
 import { longAnswer } from "../streams.ts";
 
 const KINDS = {
   report: {
     summary: "How each certificate of an import stands, as CSV",
-    operationId: "downloadImportReport",
     says: "Name, Names, Status, Reason, Until, Detail, NotBefore, NotAfter, Serial, Issuer, DNS",
   },
   rejected: {
     summary: "The rejected rows of an import, to be mended and imported again",
-    operationId: "downloadRejectedRows",
     says: "The rows as they came, and behind them Line, Column, Value and Reason, which an import ignores",
   },
   customers: {
     summary: "What customers have to set in DNS, of the certificates that wait for it",
-    operationId: "downloadCustomerRecords",
     says: "DOMAIN, Record, Type, Set, Today, Why, Mail",
   },
 } as const;
@@ -36,7 +33,7 @@ export function reportRoutes(app: FastifyInstance, deps: ApiDeps): void {
 }
 
 function reportRoute(app: FastifyInstance, deps: ApiDeps, kind: Kind): void {
-  const { summary, operationId, says } = KINDS[kind];
+  const { summary, says } = KINDS[kind];
   app.withTypeProvider<ZodTypeProvider>().get(
     `/v1/imports/:id/${kind}.csv`,
     {
@@ -45,10 +42,8 @@ function reportRoute(app: FastifyInstance, deps: ApiDeps, kind: Kind): void {
       exposeHeadRoute: false,
       schema: {
         summary,
-        operationId,
-        tags: ["imports"],
         params: importParams,
-        response: { 200: csvAnswer(says), ...problems },
+        response: { 200: textAnswer("text/csv", `${says}.`), ...problems },
       },
     },
     async (request, reply) => {

@@ -33,8 +33,6 @@ export function triageRoute(app: FastifyInstance, deps: ApiDeps): void {
         summary: "Look whether the names of a CSV lead here",
         description:
           "Lines of JSON: how far it is, at most four a second, and at the end the report, or a problem. Hanging up ends it. Two at once for each process.",
-        operationId: "triage",
-        tags: ["imports"],
         consumes: [CSV],
         body: csvBody,
         response: { 200: triageAnswer, ...problems },

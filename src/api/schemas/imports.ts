@@ -45,7 +45,9 @@ const plan = z.object({
   halfAt: time.nullable(),
   lastAt: time.nullable(),
   finishesAt: time.nullable(),
-  limits: z.array(z.object({ limit: z.string(), key: z.string(), waits: z.int(), until: time })),
+  limits: z.array(
+    z.object({ limit: z.string(), key: z.string(), ca: z.string(), waits: z.int(), until: time }),
+  ),
   advice: z.array(z.looseObject({ text: z.string(), finishesAt: time })).describe("What would help."),
   certificates: z.array(z.looseObject({ name: z.string(), at: time, limit: z.string().optional() })),
 });
@@ -60,14 +62,12 @@ export const importState = importDocument.extend({
   open: z.int().describe("Certificates that have not."),
 });
 
-/** A CSV of any length, with these columns. */
-export const csvAnswer = (columns: string) => ({
-  description: `${columns}.`,
-  content: { "text/csv": { schema: z.string() } },
-});
-
 /** The body of an import is a stream, which is for the CSV reader to look at. */
-export const csvBody = z.any().meta({ type: "string", description: "The CSV, in UTF-8." });
+export const csvBody = z.any().meta({
+  type: "string",
+  description: "The CSV, in UTF-8.",
+  examples: ["DOMAIN,VIPPort\nwww.example.com example.com,443\nshop.example.com,443\n"],
+});
 
 /** An import without its certificates. */
 export const importSummary = z.object({
