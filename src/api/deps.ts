@@ -2,12 +2,14 @@ import type { HttpSettings } from "../config/http.ts";
 import type { CertificateRecord, CertificateSpec } from "../core/certificate.ts";
 import type { ImportDeps } from "../intake/import.ts";
 import type { CaLimits } from "../limits/table.ts";
+import type { Verdict } from "../preflight/verdict.ts";
 import type { Producer } from "../queue/producer.ts";
 import type { Alive } from "../store/alive.ts";
 import type { AuditLog } from "../store/audit.ts";
 import type { CertificateStore } from "../store/certificates.ts";
 import type { NotifyMode } from "../store/imports.ts";
 import type { Redis } from "../store/redis.ts";
+import type { DoneBy } from "./import-progress.ts";
 import type { TokenBook } from "./tokens.ts";
 
 export type RevocationReason =
@@ -45,6 +47,17 @@ export interface Actions {
   remove(record: CertificateRecord, request: { revoke: boolean }): Promise<Removal>;
 }
 
+export interface Triaged {
+  spec: CertificateSpec;
+  verdict: Verdict;
+}
+
+export type Triage = (
+  specs: readonly CertificateSpec[],
+  each: (triaged: Triaged) => Promise<void>,
+  signal: AbortSignal,
+) => Promise<void>;
+
 /** All that the API works with; whoever starts it owns these, and closes them. */
 export interface ApiDeps {
   redis: Redis;
@@ -57,6 +70,10 @@ export interface ApiDeps {
   limits: () => Promise<object>;
   /** When these would be ordered, as the JSON text of `certherd plan`, in pieces. */
   plan: (specs: readonly CertificateSpec[]) => Promise<AsyncIterable<string>>;
+  /** By when a certificate should be done; without it no import says when it ends. */
+  doneBy?: DoneBy;
+  /** Looks whether names lead here, and hands out each certificate as it is known; ends early when `signal` says so. */
+  triage: Triage;
   audit: AuditLog;
   tokens: TokenBook;
   http: HttpSettings;

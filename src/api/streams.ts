@@ -4,9 +4,13 @@ import { inTime } from "./time-limit.ts";
 /** As much text as goes into one write, in characters. */
 const PIECE = 16_384;
 
-/** A long answer: read as the caller takes it, and broken off where its source falls silent. */
-export function longAnswer(parts: AsyncIterable<string>): Readable {
-  return Readable.from(inPieces(stepwise(parts)), { objectMode: false });
+/**
+ * A long answer: read as the caller takes it, and broken off where its source falls silent. `atOnce`: each part goes
+ * out as it comes, where somebody waits for it; else they are collected.
+ */
+export function longAnswer(parts: AsyncIterable<string>, { atOnce = false } = {}): Readable {
+  const steps = stepwise(parts);
+  return Readable.from(atOnce ? steps : inPieces(steps), { objectMode: false });
 }
 
 async function* inPieces(parts: AsyncIterable<string>): AsyncGenerator<string> {

@@ -8,6 +8,7 @@ import { type ImportCounts, type ImportStore, NO_COUNTS, type NotifyMode } from 
 import { COLUMNS } from "./columns.ts";
 import type { CsvInfo, RawRow } from "./csv.ts";
 import type { Enqueuer } from "./enqueue.ts";
+import { RejectedFile } from "./rejected.ts";
 import { checkRow, type Fault, makeFault, type RowContext } from "./row.ts";
 
 const CHUNK = 1_000;
@@ -57,20 +58,23 @@ export async function importRows(deps: ImportDeps, request: ImportRequest): Prom
   const at = deps.clock.now();
   const id = newImportId(at);
   const faults = new FaultFile<Fault>(deps.files.root, id);
-  const run = new ImportRun(deps, request, id, faults);
+  const { info, dryRun = false } = request;
+  const rejected = dryRun ? undefined : new RejectedFile(deps.files.rejected(id), info, { inPlace: true });
+  const run = new ImportRun(deps, request, id, { faults, rejected });
   const rows = request.rows[Symbol.asyncIterator]();
   try {
     // The first row is waited for: a file that is no CSV at all leaves no trace.
     const first = await rows.next();
-    await (request.dryRun
+    await (dryRun
       ? run.takeAll(rows, first, undefined)
       : takeIn(deps, request, run, { id, at, rows, first }));
   } finally {
     await rows.return?.();
     await faults.close();
-    if (request.dryRun) await deps.imports.forgetSeen(id);
+    await rejected?.close();
+    if (dryRun) await deps.imports.forgetSeen(id);
   }
-  if (!request.dryRun) await deps.enqueuer.finishReading(id, run.counts);
+  if (!dryRun) await deps.enqueuer.finishReading(id, run.counts);
   return { id, counts: run.counts, faults };
 }
 
@@ -103,14 +107,21 @@ class ImportRun {
   readonly #request: ImportRequest;
   readonly #id: string;
   readonly #faults: FaultFile<Fault>;
+  readonly #rejected: RejectedFile | undefined;
   /** Faults of the chunk in hand. */
   readonly #found: Fault[] = [];
 
-  constructor(deps: ImportDeps, request: ImportRequest, id: string, faults: FaultFile<Fault>) {
+  constructor(
+    deps: ImportDeps,
+    request: ImportRequest,
+    id: string,
+    { faults, rejected }: { faults: FaultFile<Fault>; rejected: RejectedFile | undefined },
+  ) {
     this.#deps = deps;
     this.#request = request;
     this.#id = id;
     this.#faults = faults;
+    this.#rejected = rejected;
   }
 
   /** Without a journal nothing is written or queued. */
@@ -135,6 +146,7 @@ class ImportRun {
     if (journal) await this.#accept(unique, journal);
     else await this.#foresee(unique);
     await this.#faults.add(this.#found.splice(0).sort((a, b) => a.line - b.line));
+    await this.#rejected?.flush();
     if (journal) await this.#deps.imports.setCounts(this.#id, this.counts, this.#deps.clock.now());
   }
 
@@ -179,6 +191,7 @@ class ImportRun {
   async #reject(row: RawRow, faults: readonly Fault[]): Promise<void> {
     this.counts.rejectedRows++;
     this.#found.push(...faults);
+    await this.#rejected?.add(row, faults);
     await this.#request.onRejected?.(row, faults);
   }
 

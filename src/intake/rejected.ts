@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
 import { access, type FileHandle, open, rename, rm } from "node:fs/promises";
+import { quoted, safe } from "../core/csv.ts";
 import { AppError } from "../core/errors.ts";
 import { FAULT_COLUMNS, POSITIONAL } from "./columns.ts";
 import type { CsvInfo, RawRow } from "./csv.ts";
@@ -21,6 +22,9 @@ export function rejectedPath(file: string): string {
  * puts it in the target's place or `abort` drops it. Closing an untouched one removes the target, which is of an
  * earlier import of the same file and no longer holds.
  *
+ * With `inPlace` it is written at the path itself, which nothing has stood at before, and stays as far as it has come:
+ * whoever reads it after a crash passes over a last line that is not whole.
+ *
  * Every method throws an AppError `rejected_file` (`unavailable`) where the disk does not let it.
  */
 export class RejectedFile {
@@ -35,10 +39,10 @@ export class RejectedFile {
   #isAborted = false;
 
   /** `info` is what `readRows` finds out; its header is looked at with the first row. */
-  constructor(path: string, info: Pick<CsvInfo, "header">) {
+  constructor(path: string, info: Pick<CsvInfo, "header">, { inPlace = false } = {}) {
     this.path = path;
     this.#info = info;
-    this.#temporary = `${path}.${process.pid}.${randomBytes(4).toString("hex")}.tmp`;
+    this.#temporary = inPlace ? path : `${path}.${process.pid}.${randomBytes(4).toString("hex")}.tmp`;
   }
 
   /** Writes one row with all its faults. Waits for the disk now and then, so await it. */
@@ -47,7 +51,7 @@ export class RejectedFile {
     if (this.#file === undefined) await this.#open();
     const surplus = row.raw.slice(this.#width);
     const joined = (pick: (fault: Fault) => string) =>
-      faults.map((fault) => oneLine(pick(fault))).join(" | ");
+      safe(faults.map((fault) => oneLine(pick(fault))).join(" | "));
     this.#pending += record([
       ...this.#kept.map((index) => row.raw[index] ?? ""),
       String(row.line),
@@ -57,7 +61,14 @@ export class RejectedFile {
       // Behind the header's last column, where they are a fault again until somebody takes them out.
       ...surplus,
     ]);
-    if (this.#pending.length >= BUFFER) await this.#flush();
+    if (this.#pending.length >= BUFFER) await this.flush();
+  }
+
+  /** What was added is out of this process's hands when this returns. */
+  async flush(): Promise<void> {
+    const text = this.#pending;
+    this.#pending = "";
+    if (text !== "") await this.#attempt(async () => this.#file?.writeFile(text));
   }
 
   /** The file's path if there were faults. */
@@ -65,15 +76,15 @@ export class RejectedFile {
     const file = this.#file;
     if (this.#isAborted) return undefined;
     if (file === undefined) {
-      await this.#removeStale();
+      if (!this.#isInPlace) await this.#removeStale();
       return undefined;
     }
-    await this.#flush();
+    await this.flush();
     await this.#attempt(async () => {
       await file.sync();
       await file.close();
       this.#file = undefined;
-      await rename(this.#temporary, this.path);
+      if (!this.#isInPlace) await rename(this.#temporary, this.path);
     });
     return this.path;
   }
@@ -85,7 +96,11 @@ export class RejectedFile {
     this.#file = undefined;
     this.#pending = "";
     await file?.close().catch(() => undefined);
-    await rm(this.#temporary, { force: true }).catch(() => undefined);
+    if (!this.#isInPlace) await rm(this.#temporary, { force: true }).catch(() => undefined);
+  }
+
+  get #isInPlace(): boolean {
+    return this.#temporary === this.path;
   }
 
   async #open(): Promise<void> {
@@ -98,12 +113,6 @@ export class RejectedFile {
       this.#file = await open(this.#temporary, "wx", 0o600);
     });
     this.#pending = record([...this.#kept.map((index) => columns[index] ?? ""), ...FAULT_COLUMNS]);
-  }
-
-  async #flush(): Promise<void> {
-    const text = this.#pending;
-    this.#pending = "";
-    await this.#attempt(async () => this.#file?.writeFile(text));
   }
 
   async #removeStale(): Promise<void> {
@@ -129,12 +138,9 @@ export class RejectedFile {
   }
 }
 
-/** Quoted wherever a reader might see more than the cell in it: RFC 4180 §2, outer spaces, and what looks like a comment. */
+/** The row's own cells are as they came, as they are to be imported again. */
 function record(cells: readonly string[]): string {
-  const quoted = cells.map((cell) =>
-    /[",\r\n]|^\s|\s$|^#/.test(cell) ? `"${cell.replaceAll('"', '""')}"` : cell,
-  );
-  return `${quoted.join(",")}\n`;
+  return `${cells.map(quoted).join(",")}\n`;
 }
 
 function oneLine(text: string): string {

@@ -1,4 +1,4 @@
-import type { CertificateRecord } from "../core/certificate.ts";
+import { type CertificateRecord, firstNameOf } from "../core/certificate.ts";
 import { planOrders } from "../limits/planner/planner.ts";
 import type { House } from "./house.ts";
 import { planAccounts, queuedOrders, SETTLES } from "./plan.ts";
@@ -23,13 +23,14 @@ export class Forecast {
   }
 
   /** Milliseconds since the epoch. */
-  async of(record: CertificateRecord): Promise<number | undefined> {
+  async of(record: Pick<CertificateRecord, "id" | "status" | "reason">): Promise<number | undefined> {
+    const name = firstNameOf(record.id);
     switch (record.status) {
       case "queued":
       case "checking":
-        return (await this.#times()).get(record.spec.names[0] ?? "");
+        return (await this.#times()).get(name);
       case "waiting":
-        return record.reason === "limit" ? (await this.#times()).get(record.spec.names[0] ?? "") : undefined;
+        return record.reason === "limit" ? (await this.#times()).get(name) : undefined;
       case "ordering":
       case "validating":
       case "finalizing":

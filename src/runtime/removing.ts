@@ -17,14 +17,17 @@ export async function removeCertificate(
   house: House,
   { id }: Pick<CertificateRecord, "id">,
 ): Promise<CertificateRecord | undefined> {
+  let seen: CertificateRecord | undefined;
   for (let tries = 0; tries < TRIES; tries++) {
     const record = await house.certificates.get(id);
-    if (!record) return undefined;
+    // Somebody else has removed it meanwhile.
+    if (!record) return seen;
+    seen = record;
     if (record.status !== "removed") {
       // On disk first: what was once asked for is in the imports, and must not come back out of them.
       await house.removals.note(id, house.clock.now());
       const change = { status: "removed", reason: "person", event: { what: "removed" } } as const;
-      if (!(await settle(settlementDeps(house), record, change))) continue;
+      if (!(await settleUnlessGone(house, record, change))) continue;
       const account = accountOf(record, house.config.cas[0].name);
       await house.producer.withdraw(account, record);
       await ledgerOf(house, account).release(holderOf(record));
@@ -33,6 +36,21 @@ export async function removeCertificate(
     return record;
   }
   return undefined;
+}
+
+/** False when it was overtaken. Its files are in the archive already where somebody else was faster with the same. */
+async function settleUnlessGone(
+  house: House,
+  record: CertificateRecord,
+  change: Parameters<typeof settle>[2],
+): Promise<boolean> {
+  try {
+    return await settle(settlementDeps(house), record, change);
+  } catch (error) {
+    const now = await house.certificates.get(record.id);
+    if (now === undefined || now.status === "removed") return false;
+    throw error;
+  }
 }
 
 /** Where it still is; "forgotten" when that is nowhere, "asked" when it has been asked for again. */

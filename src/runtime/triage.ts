@@ -31,17 +31,24 @@ async function look(
   return await checks.triage({ spec }, ca);
 }
 
-/** Looks at all of them, and hands out each as it is known. Asks no CA for anything but its directory. */
+/**
+ * Looks at all of them, and hands out each as it is known. Asks no CA for anything but its directory. `signal` ends what
+ * is under way; it rejects then.
+ */
 export async function triage(
   house: House,
   specs: readonly CertificateSpec[],
   each: (triaged: Triaged) => Promise<void>,
+  signal?: AbortSignal,
 ): Promise<void> {
   const checks = new Checks(house);
+  const end = (): void => checks.close();
+  signal?.addEventListener("abort", end, { once: true });
   const { cas } = house.config;
   const waiting = specs.values();
   const work = async (): Promise<void> => {
     for (const spec of waiting) {
+      signal?.throwIfAborted();
       const ca = cas.find(({ name }) => name === spec.ca) ?? cas[0];
       await each({ spec, ...(await look(checks, spec, ca)) });
     }
@@ -49,6 +56,7 @@ export async function triage(
   try {
     await Promise.all(Array.from({ length: AT_ONCE }, work));
   } finally {
+    signal?.removeEventListener("abort", end);
     checks.close();
   }
 }

@@ -7,6 +7,7 @@ import {
   lookAt,
   type NodeState,
   namesKey,
+  type Reason,
   type Status,
 } from "../core/certificate.ts";
 import { rfc3339 } from "../core/clock.ts";
@@ -46,6 +47,8 @@ const STATUS_PREFIX = keys.status("" as Status);
 const IMPORT_PREFIX = keys.import("");
 /** Records read in one round trip. */
 const SLICE = 500;
+
+export type Standing = Pick<CertificateRecord, "status" | "reason">;
 
 export interface NodeNote {
   id: string;
@@ -123,6 +126,18 @@ export class CertificateStore {
   /** The same without those that are not there. */
   async present(ids: readonly string[]): Promise<CertificateRecord[]> {
     return (await this.getMany(ids)).filter((record) => record !== undefined);
+  }
+
+  /** How each stands, and no more; undefined for one that is not there. */
+  async standings(ids: readonly string[]): Promise<(Standing | undefined)[]> {
+    const pipeline = this.#redis.pipeline();
+    for (const id of ids) pipeline.hmget(keys.certificate(id), "status", "reason");
+    const rows = (await execAll(pipeline)) as [string | null, string | null][];
+    return rows.map(([status, reason]) =>
+      status === null
+        ? undefined
+        : { status: status as Status, ...(reason ? { reason: reason as Reason } : {}) },
+    );
   }
 
   /** Up to `limit` records in alphabetical order, those after `cursor` (an id) only. */

@@ -30,7 +30,7 @@ export interface ImportFooter {
 
 export type ImportLine = ImportHeader | AcceptedLine | ImportFooter;
 
-/** Beside the journals lie the faults of their rejected rows, `<id>.faults.jsonl`. */
+/** Beside the journals lie their rejected rows, `<id>.rejected.csv`, and the faults of those, `<id>.faults.jsonl`. */
 const JOURNAL = /^[^.]+\.jsonl$/;
 
 /** Sorts by time, readable, and safe as a file's name and in a URL. */
@@ -49,6 +49,11 @@ export class ImportFiles {
 
   path(id: string): string {
     return join(this.root, `${id}.jsonl`);
+  }
+
+  /** The rejected rows of one import, to be mended and imported again; not there where there were none. */
+  rejected(id: string): string {
+    return join(this.root, `${id}.rejected.csv`);
   }
 
   async begin(header: ImportHeader): Promise<ImportJournal> {

@@ -46,6 +46,12 @@ export interface ImportRecord {
   settled: Record<string, number>;
 }
 
+/** Where an import stands among all of them. */
+export interface ImportPlace {
+  id: string;
+  at: number;
+}
+
 /** The imports in Redis: counts, what is open, and the certificates of each. */
 export class ImportStore {
   readonly #redis: Redis;
@@ -98,22 +104,16 @@ export class ImportStore {
   }
 
   async get(id: string): Promise<ImportRecord | undefined> {
-    const [hash, open] = (await execAll(
-      this.#redis.pipeline().hgetall(keys.import(id)).scard(keys.importOpen(id)),
-    )) as [Record<string, string>, number];
-    if (hash.at === undefined) return undefined;
-    const settled = Object.entries(hash).filter(([field]) => field.startsWith("settled:"));
-    return {
-      id,
-      source: hash.source ?? "",
-      at: Number(hash.at),
-      notify: (hash.notify ?? "digest") as NotifyMode,
-      read: hash.read === "1",
-      ended: hash.ended === "1",
-      counts: hash.counts ? (JSON.parse(hash.counts) as ImportCounts) : NO_COUNTS,
-      open,
-      settled: Object.fromEntries(settled.map(([field, n]) => [field.slice("settled:".length), Number(n)])),
-    };
+    return (await this.getMany([id]))[0];
+  }
+
+  async getMany(ids: readonly string[]): Promise<(ImportRecord | undefined)[]> {
+    const pipeline = this.#redis.pipeline();
+    for (const id of ids) pipeline.hgetall(keys.import(id)).scard(keys.importOpen(id));
+    const results = await execAll(pipeline);
+    return ids.map((id, index) =>
+      toRecord(id, results[2 * index] as Record<string, string>, Number(results[2 * index + 1])),
+    );
   }
 
   async notifyMode(id: string): Promise<NotifyMode | undefined> {
@@ -156,4 +156,56 @@ export class ImportStore {
   async latest(limit: number): Promise<string[]> {
     return await this.#redis.zrevrange(keys.imports, 0, limit - 1);
   }
+
+  /**
+   * Up to `limit` ids with their times, newest first, those that come after `before` only. It goes on after a place and
+   * not at a number, so that new imports move nothing.
+   */
+  async page(limit: number, before?: ImportPlace): Promise<ImportPlace[]> {
+    const found: ImportPlace[] = [];
+    const from = before === undefined ? "+inf" : String(before.at);
+    for (let offset = 0; found.length < limit; offset += limit) {
+      const flat = await this.#redis.zrevrangebyscore(
+        keys.imports,
+        from,
+        "-inf",
+        "WITHSCORES",
+        "LIMIT",
+        offset,
+        limit,
+      );
+      for (let index = 0; index < flat.length; index += 2) {
+        const place = { id: flat[index] ?? "", at: Number(flat[index + 1]) };
+        if (!before || isAfter(place, before)) found.push(place);
+      }
+      if (flat.length < 2 * limit) break;
+    }
+    return found.slice(0, limit);
+  }
+
+  /** How many certificates stand in the import's file. */
+  async size(id: string): Promise<number> {
+    return await this.#redis.scard(keys.importCertificates(id));
+  }
+}
+
+function toRecord(id: string, hash: Record<string, string>, open: number): ImportRecord | undefined {
+  if (hash.at === undefined) return undefined;
+  const settled = Object.entries(hash).filter(([field]) => field.startsWith("settled:"));
+  return {
+    id,
+    source: hash.source ?? "",
+    at: Number(hash.at),
+    notify: (hash.notify ?? "digest") as NotifyMode,
+    read: hash.read === "1",
+    ended: hash.ended === "1",
+    counts: hash.counts ? (JSON.parse(hash.counts) as ImportCounts) : NO_COUNTS,
+    open,
+    settled: Object.fromEntries(settled.map(([field, n]) => [field.slice("settled:".length), Number(n)])),
+  };
+}
+
+/** Redis orders those of one moment by their ids, the last one first here. */
+function isAfter(place: ImportPlace, before: ImportPlace): boolean {
+  return place.at < before.at || (place.at === before.at && place.id < before.id);
 }

@@ -37,7 +37,7 @@ export async function dashboardRoutes(app: FastifyInstance, folder: string): Pro
     wildcard: false,
   });
   for (const path of PAGES)
-    app.get(path, { config: { access: "any", redis: false } }, async (_request, reply) =>
+    app.get(path, { config: { access: "page", redis: false } }, async (_request, reply) =>
       reply.header("cache-control", "no-cache").sendFile("index.html", folder, { cacheControl: false }),
     );
 }

@@ -3,7 +3,7 @@ import type { FastifyInstance, FastifyRequest } from "fastify";
 import type { ZodTypeProvider } from "fastify-type-provider-zod";
 import { z } from "zod";
 import type { EventHub } from "../events/hub.ts";
-import { problems } from "../schemas/common.ts";
+import { problems, textAnswer } from "../schemas/common.ts";
 
 const eventId = z
   .string()
@@ -53,7 +53,7 @@ export function eventRoutes(app: FastifyInstance, hub: EventHub): void {
             ),
         }),
         headers: z.looseObject({ "last-event-id": eventId.optional() }),
-        response: { ...problems },
+        response: { 200: textAnswer("text/event-stream", "Events, for as long as it is open."), ...problems },
       },
     },
     async (request, reply) => {

@@ -1,5 +1,3 @@
-import { mkdtemp, rm } from "node:fs/promises";
-import { join } from "node:path";
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { ZodTypeProvider } from "fastify-type-provider-zod";
 import type { z } from "zod";
@@ -9,10 +7,12 @@ import { importCertificates, importDocument } from "../../intake/documents.ts";
 import { type ImportResult, importRows } from "../../intake/import.ts";
 import type { Fault } from "../../intake/row.ts";
 import { FaultFile } from "../../store/faults.ts";
-import { ImportFiles } from "../../store/import-files.ts";
+import type { ImportPlace } from "../../store/imports.ts";
 import type { AcceptAction } from "../../store/record.ts";
 import { actorOf } from "../actor.ts";
 import type { ApiDeps } from "../deps.ts";
+import { isToBeDone, passingFiles } from "../foreseen.ts";
+import { importSummary, Progress } from "../import-progress.ts";
 import { whileRedisAnswers } from "../plugins/redis.ts";
 import { notFound } from "../problems.ts";
 import { problems } from "../schemas/common.ts";
@@ -20,12 +20,17 @@ import {
   csvBody,
   importDocument as importDocumentSchema,
   importForecast,
+  importList,
+  importListQuery,
   importParams,
+  importProgress,
   importQuery,
   importState,
 } from "../schemas/imports.ts";
 import { longAnswer, withFields, withMember } from "../streams.ts";
 import { Upload } from "../upload.ts";
+import { reportRoutes } from "./reports.ts";
+import { triageRoute } from "./triage.ts";
 
 const CSV = "text/csv";
 const JSON_TYPE = "application/json; charset=utf-8";
@@ -70,6 +75,61 @@ export async function importRoutes(app: FastifyInstance, deps: ApiDeps): Promise
     },
     (request, reply) => showImport(deps, request.params.id, reply),
   );
+  listRoute(app, deps);
+  progressRoute(app, deps);
+  reportRoutes(app, deps);
+  triageRoute(app, deps);
+}
+
+function listRoute(app: FastifyInstance, { intake: { imports } }: ApiDeps): void {
+  app.withTypeProvider<ZodTypeProvider>().get(
+    "/v1/imports",
+    {
+      config: { access: "read" },
+      schema: {
+        summary: "List imports, newest first",
+        querystring: importListQuery,
+        response: { 200: importList, ...problems },
+      },
+    },
+    async ({ query: { cursor, limit } }) => {
+      const places = await imports.page(limit + 1, cursor === undefined ? undefined : placeOf(cursor));
+      const last = places.length > limit ? places[limit - 1] : undefined;
+      const records = await imports.getMany(places.slice(0, limit).map(({ id }) => id));
+      return {
+        imports: records.flatMap((record) => (record ? [importSummary(record)] : [])),
+        ...(last === undefined ? {} : { next: `${last.at}.${last.id}` }),
+      };
+    },
+  );
+}
+
+/** As the schema of the query has it: milliseconds, and an id behind the first dot. */
+function placeOf(cursor: string): ImportPlace {
+  const at = cursor.indexOf(".");
+  return { at: Number(cursor.slice(0, at)), id: cursor.slice(at + 1) };
+}
+
+function progressRoute(app: FastifyInstance, { redis, intake, certificates, doneBy }: ApiDeps): void {
+  const { imports } = intake;
+  const progress = new Progress({ imports, certificates, doneBy });
+  app.withTypeProvider<ZodTypeProvider>().get(
+    "/v1/imports/:id/progress",
+    {
+      config: { access: "read", anyTime: true },
+      exposeHeadRoute: false,
+      schema: {
+        summary: "How an import gets on, in numbers",
+        params: importParams,
+        response: { 200: importProgress, ...problems },
+      },
+    },
+    async (request) => {
+      const record = await whileRedisAnswers(redis, imports.get(request.params.id));
+      if (!record) throw notFound("There is no import of this id.");
+      return await whileRedisAnswers(redis, progress.of(record));
+    },
+  );
 }
 
 async function takeIn(
@@ -97,7 +157,7 @@ async function takeIn(
       ...(dryRun
         ? {
             onForeseen: (spec: CertificateSpec, action: AcceptAction) => {
-              if (action !== "unchanged" && action !== "updated") foreseen.push(spec);
+              if (isToBeDone(action)) foreseen.push(spec);
             },
           }
         : {}),
@@ -133,15 +193,6 @@ function resultDocument(
     rejected: faults.read(),
     certificates: dryRun ? none() : importCertificates(intake.imports, certificates, id),
   });
-}
-
-/** A folder of its own for what a dry run writes down, gone when it has been answered, however that ends. */
-async function passingFiles({ home, log }: ApiDeps, reply: FastifyReply): Promise<ImportFiles> {
-  const folder = await mkdtemp(join(home, ".dry-run-"));
-  reply.raw.once("close", () => {
-    rm(folder, { recursive: true, force: true }).catch((error: Error) => log(error.message));
-  });
-  return new ImportFiles(folder);
 }
 
 async function showImport(deps: ApiDeps, id: string, reply: FastifyReply): Promise<void> {

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { FAILED, REFUSED } from "./examples.ts";
 
 /**
  * The shapes of the contract: they refuse what is of another shape, and are what /openapi.json shows. What the values
@@ -30,9 +31,27 @@ const problem = z.object({
   detail: z.string(),
   errors: z.array(z.object({ field: z.string(), value: z.string(), reason: z.string() })).optional(),
 });
+const refused = problem.meta({ examples: [REFUSED] });
+const failed = problem.meta({ examples: [FAILED] });
+
+/** An answer that is no JSON. */
+export const textAnswer = (type: string, description: string) => ({
+  description,
+  content: { [type]: { schema: z.string() } },
+});
+
+export const health = z.object({ status: z.string().meta({ examples: ["ready"] }) }).meta({
+  examples: [{ status: "ready" }],
+});
 
 /** What any route may answer beside what it is for. */
 export const problems = {
-  "4xx": { description: "A problem", content: { "application/problem+json": { schema: problem } } },
-  "5xx": { description: "A problem", content: { "application/problem+json": { schema: problem } } },
+  "4xx": {
+    description: "What is wrong with the request",
+    content: { "application/problem+json": { schema: refused } },
+  },
+  "5xx": {
+    description: "What is wrong here; with Retry-After it may be right again soon",
+    content: { "application/problem+json": { schema: failed } },
+  },
 };

@@ -45,7 +45,9 @@ const plan = z.object({
   halfAt: time.nullable(),
   lastAt: time.nullable(),
   finishesAt: time.nullable(),
-  limits: z.array(z.object({ limit: z.string(), key: z.string(), waits: z.int(), until: time })),
+  limits: z.array(
+    z.object({ limit: z.string(), key: z.string(), ca: z.string(), waits: z.int(), until: time }),
+  ),
   advice: z.array(z.looseObject({ text: z.string(), finishesAt: time })).describe("What would help."),
   certificates: z.array(z.looseObject({ name: z.string(), at: time, limit: z.string().optional() })),
 });
@@ -61,7 +63,11 @@ export const importState = importDocument.extend({
 });
 
 /** The body of an import is a stream, which is for the CSV reader to look at. */
-export const csvBody = z.any().meta({ type: "string", description: "The CSV, in UTF-8." });
+export const csvBody = z.any().meta({
+  type: "string",
+  description: "The CSV, in UTF-8.",
+  examples: ["DOMAIN,VIPPort\nwww.example.com example.com,443\nshop.example.com,443\n"],
+});
 
 /** An import without its certificates. */
 export const importSummary = z.object({
@@ -86,7 +92,11 @@ export const importList = z.object({
 });
 
 export const importListQuery = z.strictObject({
-  cursor: z.string().max(200).optional().describe("`next` of the page before."),
+  cursor: z
+    .string()
+    .regex(/^\d{1,16}\.[\w-]{1,64}$/, "it is none that was given as `next`")
+    .optional()
+    .describe("`next` of the page before."),
   limit: z.coerce.number().int().min(1).max(200).default(50),
 });
 

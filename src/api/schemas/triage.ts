@@ -33,3 +33,8 @@ export const triageLine = z.union([
   z.object({ problem: z.looseObject({ type: z.string(), title: z.string(), detail: z.string() }) }),
 ]);
 export type TriageLine = z.infer<typeof triageLine>;
+
+export const triageAnswer = {
+  description: "One such line after the other; the last one has `triage` or `problem`.",
+  content: { "application/x-ndjson": { schema: triageLine } },
+};

@@ -1,0 +1,112 @@
+import type { Reason, Status } from "../core/certificate.ts";
+import { rfc3339 } from "../core/clock.ts";
+import type { CertificateStore, Standing } from "../store/certificates.ts";
+import type { ImportRecord, ImportStore } from "../store/imports.ts";
+import type { ImportProgress, ImportSummary } from "./schemas/imports.ts";
+
+/** Looking may take this part of the time, whoever watches; and nobody sees what is older than that, in milliseconds. */
+const PART = 1 / 10;
+const OLDEST = 10_000;
+/** Imports that are watched at once; of more than that, the ones first looked at are looked at anew. */
+const MOST = 100;
+
+/** An import without its certificates. */
+export function importSummary({ id, source, at, counts, read, ended, open }: ImportRecord): ImportSummary {
+  return { import: id, source, at: rfc3339(at), ...counts, read, ended, open };
+}
+
+/** How the certificates of an import stand, and when the last of them should be done. */
+interface Standings {
+  statuses: Partial<Record<Status, number>>;
+  /** Milliseconds since the epoch. */
+  finishesAt: number | undefined;
+}
+
+/** When one should be done, as things stand; undefined for what nobody can say, or is done. */
+export type DoneBy = (standing: {
+  id: string;
+  status: Status;
+  reason?: Reason;
+}) => Promise<number | undefined>;
+
+export interface ProgressDeps {
+  imports: Pick<ImportStore, "certificates">;
+  certificates: Pick<CertificateStore, "standings">;
+  doneBy?: DoneBy | undefined;
+  /** Milliseconds; of a clock that never goes back. */
+  now?: () => number;
+}
+
+/**
+ * How imports get on. All who watch one share what is found, which is kept for longer the longer it took: an import of
+ * 100,000 certificates, watched by ten, costs a tenth of a processor at most.
+ */
+export class Progress {
+  readonly #deps: ProgressDeps;
+  readonly #now: () => number;
+  readonly #found = new Map<string, { until: number; standings: Promise<Standings> }>();
+
+  constructor(deps: ProgressDeps) {
+    this.#deps = deps;
+    this.#now = deps.now ?? (() => performance.now());
+  }
+
+  /** The counts are those of the record; the statuses may be some seconds old. */
+  async of(record: ImportRecord): Promise<ImportProgress> {
+    const { statuses, finishesAt } = await this.#standings(record);
+    return {
+      ...importSummary(record),
+      statuses,
+      finishesAt: finishesAt === undefined ? null : rfc3339(finishesAt),
+    };
+  }
+
+  #standings({ id }: ImportRecord): Promise<Standings> {
+    const known = this.#found.get(id);
+    const began = this.#now();
+    if (known && began < known.until) return known.standings;
+    const entry = { until: Number.POSITIVE_INFINITY, standings: this.#look(id) };
+    const keep = (): void => {
+      entry.until = this.#now() + Math.min(OLDEST, (this.#now() - began) / PART);
+    };
+    entry.standings.then(keep, () => this.#found.delete(id));
+    this.#found.delete(id);
+    this.#found.set(id, entry);
+    for (const oldest of this.#found.keys()) {
+      if (this.#found.size <= MOST) break;
+      this.#found.delete(oldest);
+    }
+    return entry.standings;
+  }
+
+  async #look(id: string): Promise<Standings> {
+    const { imports, certificates, doneBy } = this.#deps;
+    const statuses: Partial<Record<Status, number>> = {};
+    let finishesAt: number | undefined;
+    for await (const ids of imports.certificates(id)) {
+      for (const [index, standing] of (await certificates.standings(ids)).entries()) {
+        if (!standing) continue;
+        statuses[standing.status] = (statuses[standing.status] ?? 0) + 1;
+        const at = isUnderWay(standing) ? await doneBy?.({ id: ids[index] ?? "", ...standing }) : undefined;
+        if (at !== undefined) finishesAt = Math.max(finishesAt ?? 0, at);
+      }
+    }
+    return { statuses, finishesAt };
+  }
+}
+
+/** Of the others no forecast tells anything. */
+function isUnderWay({ status, reason }: Standing): boolean {
+  switch (status) {
+    case "queued":
+    case "checking":
+    case "ordering":
+    case "validating":
+    case "finalizing":
+      return true;
+    case "waiting":
+      return reason === "limit";
+    default:
+      return false;
+  }
+}
