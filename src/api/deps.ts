@@ -7,6 +7,7 @@ import type { AuditLog } from "../store/audit.ts";
 import type { CertificateStore } from "../store/certificates.ts";
 import type { NotifyMode } from "../store/imports.ts";
 import type { Redis } from "../store/redis.ts";
+import type { Limits } from "./schemas/limits.ts";
 import type { TokenBook } from "./tokens.ts";
 
 export type RevocationReason =
@@ -51,8 +52,8 @@ export interface ApiDeps {
   alive: Alive;
   intake: ImportDeps;
   actions: Actions;
-  /** How the CAs' limits stand, as the contract's document. */
-  limits: () => Promise<object>;
+  /** How the CAs' limits stand, as the contract's document, with so many buckets of each account at most. */
+  limits: (most: number) => Promise<Limits>;
   /** When these would be ordered, as the JSON text of `certherd plan`, in pieces. */
   plan: (specs: readonly CertificateSpec[]) => Promise<AsyncIterable<string>>;
   audit: AuditLog;
