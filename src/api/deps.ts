@@ -10,6 +10,7 @@ import type { CertificateStore } from "../store/certificates.ts";
 import type { NotifyMode } from "../store/imports.ts";
 import type { Redis } from "../store/redis.ts";
 import type { DoneBy } from "./import-progress.ts";
+import type { Limits } from "./schemas/limits.ts";
 import type { TokenBook } from "./tokens.ts";
 
 export type RevocationReason =
@@ -66,8 +67,8 @@ export interface ApiDeps {
   alive: Alive;
   intake: ImportDeps;
   actions: Actions;
-  /** How the CAs' limits stand, as the contract's document. */
-  limits: () => Promise<object>;
+  /** How the CAs' limits stand, as the contract's document, with so many buckets of each account at most. */
+  limits: (most: number) => Promise<Limits>;
   /** When these would be ordered, as the JSON text of `certherd plan`, in pieces. */
   plan: (specs: readonly CertificateSpec[]) => Promise<AsyncIterable<string>>;
   /** By when a certificate should be done; without it no import says when it ends. */

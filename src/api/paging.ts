@@ -1,14 +1,15 @@
-import { domainToUnicode } from "node:url";
-import type { CertificateRecord, Status } from "../core/certificate.ts";
+import { domainToASCII, domainToUnicode } from "node:url";
+import { type CertificateRecord, certificateId } from "../core/certificate.ts";
 import type { CertificateStore } from "../store/certificates.ts";
-import { RequestError } from "./problems.ts";
+import type { Redis } from "../store/redis.ts";
+import { beginning, LOOKED_AT_ONCE, type Place, type Selection, walk } from "../store/walk.ts";
+import { type Cursor, readCursor, writeCursor } from "./cursor.ts";
 
-/** Records looked at for one answer: a search that finds little goes on with the next request. */
-const MOST_LOOKED_AT = 5_000;
-const SLICE = 500;
+/** Names looked at for one answer: a search that finds little goes on with the next request. */
+const MOST_LOOKED_AT = 10_000;
 
-export interface PageQuery {
-  status?: Status | undefined;
+export interface PageQuery extends Selection {
+  /** A part of a name. */
   q?: string | undefined;
   cursor?: string | undefined;
   limit: number;
@@ -20,48 +21,125 @@ export interface Page {
   next?: string;
 }
 
+interface Sources {
+  redis: Redis;
+  certificates: Pick<CertificateStore, "present">;
+}
+
 /**
- * One page in alphabetical order. It goes on after a name, not at a number, so that what comes and goes meanwhile
- * makes it neither leave out nor repeat anything that was there all the time.
+ * One page. It goes on after a name, or a score and a name, not at a number, so that what comes and goes meanwhile makes
+ * it neither leave out nor repeat anything that was there, and stood where it stands, all the time. Of a search by name,
+ * those come first whose first name begins with what is looked for.
  */
-export async function certificatePage(store: CertificateStore, query: PageQuery): Promise<Page> {
-  const { status, limit } = query;
-  const matches = matcher(query.q);
-  const records: CertificateRecord[] = [];
-  let at = query.cursor === undefined ? undefined : readCursor(query.cursor);
-  let looked = 0;
-  const size = query.q === undefined ? Math.min(SLICE, limit + 1) : SLICE;
-  const wanted = { limit: size, ...(status === undefined ? {} : { status }) };
-  while (looked < MOST_LOOKED_AT) {
-    const slice = await store.page({ ...wanted, ...(at === undefined ? {} : { cursor: at }) });
-    if (slice.length === 0) return { records };
-    for (const record of slice) {
-      if (records.length === limit) return { records, next: writeCursor(at ?? "") };
-      looked++;
-      at = record.id;
-      // It may have moved on since the index was read.
-      if ((status === undefined || record.status === status) && matches(record)) records.push(record);
+export async function certificatePage(sources: Sources, query: PageQuery): Promise<Page> {
+  const search = query.q === undefined ? undefined : searchOf(query.q);
+  const start = query.cursor === undefined ? undefined : readCursor(query.cursor, query.sort);
+  const page = new PageInTheMaking(sources, query, search);
+  if (search && search.prefix !== "" && query.sort === "name" && start?.part !== "rest") {
+    const next = await page.addBeginning({ ...query, sort: "name" }, search.prefix, start?.place);
+    if (next) return page.upTo(next);
+    return page.upTo(await page.addRest(undefined, search.prefix));
+  }
+  return page.upTo(await page.addRest(start?.place, query.sort === "name" ? (search?.prefix ?? "") : ""));
+}
+
+class PageInTheMaking {
+  readonly #sources: Sources;
+  readonly #query: PageQuery;
+  readonly #search: Search | undefined;
+  readonly #records: CertificateRecord[] = [];
+  #last: Cursor | undefined;
+
+  constructor(sources: Sources, query: PageQuery, search: Search | undefined) {
+    this.#sources = sources;
+    this.#query = query;
+    this.#search = search;
+  }
+
+  upTo(next: Cursor | undefined): Page {
+    return { records: this.#records, ...(next === undefined ? {} : { next: writeCursor(next) }) };
+  }
+
+  /** Where to go on when the page is full; undefined when there are no more of these. */
+  async addBeginning(
+    selection: Selection & { sort: "name" },
+    prefix: string,
+    after: Place | undefined,
+  ): Promise<Cursor | undefined> {
+    let last = after?.id;
+    for (;;) {
+      const most = this.#missing + 1;
+      const ids = await beginning(this.#sources.redis, selection, { prefix, after: last, most });
+      const places = ids.map((id) => ({ id, score: "0" }));
+      if (await this.#isMoreThanFits(places, "beginning")) return this.#last;
+      if (ids.length < most) return undefined;
+      last = ids.at(-1);
     }
   }
-  return { records, next: writeCursor(at ?? "") };
+
+  /** Where to go on when the page is full, or enough was looked at; undefined at the end. */
+  async addRest(from: Place | undefined, not: string): Promise<Cursor | undefined> {
+    const { sort } = this.#query;
+    let after = from;
+    for (let looked = 0; looked < MOST_LOOKED_AT; looked += LOOKED_AT_ONCE) {
+      const { found, at } = await walk(this.#sources.redis, this.#query, {
+        after,
+        part: this.#search?.part ?? "",
+        not,
+        most: this.#missing + 1,
+      });
+      if (await this.#isMoreThanFits(found, "rest")) return this.#last;
+      if (at === undefined) return undefined;
+      after = at;
+    }
+    return after && { sort, part: "rest", place: after };
+  }
+
+  get #missing(): number {
+    return this.#query.limit - this.#records.length;
+  }
+
+  /** Adds as many as the page takes. */
+  async #isMoreThanFits(places: readonly Place[], part: Cursor["part"]): Promise<boolean> {
+    const records = await this.#sources.certificates.present(places.map(({ id }) => id));
+    const placeOf = new Map(places.map((place) => [place.id, place]));
+    for (const record of records) {
+      const place = placeOf.get(record.id);
+      if (place === undefined || !this.#isWanted(record)) continue;
+      if (this.#missing === 0) return true;
+      this.#records.push(record);
+      this.#last = { sort: this.#query.sort, part, place };
+    }
+    return false;
+  }
+
+  /** It may have moved on since the index was read. */
+  #isWanted(record: CertificateRecord): boolean {
+    const { status, reason } = this.#query;
+    return (
+      (status === undefined || record.status === status) &&
+      (reason === undefined || (record.status === "waiting" && record.reason === reason)) &&
+      (this.#search === undefined || this.#search.matches(record))
+    );
+  }
 }
 
-/** A part of any of its names, as A-labels or as people write them. */
-function matcher(q: string | undefined): (record: CertificateRecord) => boolean {
-  if (q === undefined) return () => true;
-  const part = q.toLowerCase();
-  const ascii = /^[\x20-\x7e]*$/.test(part);
-  return ({ spec }) => spec.names.some((name) => (ascii ? name : domainToUnicode(name)).includes(part));
+interface Search {
+  /** In small letters, composed as names are. */
+  part: string;
+  /** What ids begin with whose first names begin with it; "" where no name can. */
+  prefix: string;
+  /** As A-labels or as people write them. */
+  matches(record: CertificateRecord): boolean;
 }
 
-function writeCursor(id: string): string {
-  return Buffer.from(id).toString("base64url");
-}
-
-function readCursor(cursor: string): string {
-  const id = Buffer.from(cursor, "base64url").toString();
-  if (id !== "" && writeCursor(id) === cursor) return id;
-  throw new RequestError(422, "invalid_request", "The request is not as it has to be.", [
-    { field: "cursor", value: cursor.slice(0, 120), reason: "it is none that was given as `next`" },
-  ]);
+function searchOf(q: string): Search {
+  const part = q.normalize("NFC").toLowerCase();
+  const isAscii = /^[\x21-\x7e]*$/.test(part);
+  return {
+    part,
+    prefix: certificateId(isAscii ? part : domainToASCII(part)),
+    matches: ({ spec }) =>
+      spec.names.some((name) => name.includes(part) || domainToUnicode(name).includes(part)),
+  };
 }

@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto";
+import { domainToUnicode } from "node:url";
 import type { StoredError } from "./errors.ts";
 
 export const KEY_TYPES = ["ec256", "ec384", "rsa2048", "rsa3072", "rsa4096"] as const;
@@ -172,6 +173,15 @@ export function certificateId(firstName: string): string {
 /** The first name of a certificate, by its id. */
 export function firstNameOf(id: string): string {
   return id.replace(/^_/, "*");
+}
+
+/**
+ * What a certificate is found by beside its first name: its other names, and each internationalized one as people write
+ * it. "" for nothing.
+ */
+export function otherNames(names: readonly string[]): string {
+  const written = names.filter((name) => name.includes("xn--")).map((name) => domainToUnicode(name));
+  return [...names.slice(1), ...written].join(" ");
 }
 
 /** Equal for the same set of names, in whatever order (the CA counts certificates by this set). */

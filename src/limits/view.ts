@@ -6,6 +6,8 @@ import type { CertificateLimit } from "./table.ts";
 
 /** Keys looked at in one round trip. */
 const SLICE = 1_000;
+/** Waiting rooms looked at for the fullest of them, those first whose turn comes next. */
+const MOST_ROOMS = 20_000;
 
 /** A bucket that is not full, or that somebody waits for. */
 export interface SeenBucket extends BucketState {
@@ -45,6 +47,21 @@ export class LedgerView {
         for (const name of fresh) seen.add(name);
         yield* await this.#read(fresh);
       }
+  }
+
+  /** Those of the buckets that the most wait for. Looks at the waiting rooms alone. */
+  async fullestRooms(most: number): Promise<SeenBucket[]> {
+    const rooms = await this.#redis.zrange(keys.rooms(this.#account), "0", String(MOST_ROOMS - 1));
+    const sizes: { room: string; size: number }[] = [];
+    for (let from = 0; from < rooms.length; from += SLICE) {
+      const slice = rooms.slice(from, from + SLICE);
+      const pipeline = this.#redis.pipeline();
+      for (const room of slice) pipeline.zcard(keys.family("room") + room);
+      const counts = await execAll(pipeline);
+      for (const [index, room] of slice.entries()) sizes.push({ room, size: Number(counts[index]) });
+    }
+    const fullest = sizes.filter(({ size }) => size > 0).sort((a, b) => b.size - a.size);
+    return await this.#read(fullest.slice(0, most).map(({ room }) => room));
   }
 
   /** How many validations of each name count against its limit. Walks over all keys, too. */

@@ -66,6 +66,7 @@ export const KINDS = {
   wrong_status: kind("sets", "mended", "not listed under its status: listed"),
   no_expiry: kind("sets", "mended", "a leaf whose end was not in its set: added"),
   no_renewal: kind("sets", "mended", "a leaf without a time of its renewal: added"),
+  names_missing: kind("sets", "mended", "names that it could not be found by: it can"),
   wrong_serial: kind("sets", "mended", "a serial that did not lead to its certificate: added"),
   stray_entry: kind("sets", "mended", "an entry without its certificate: removed"),
   import_stuck: kind("sets", "mended", "an import waited for what has settled: it waits no more"),

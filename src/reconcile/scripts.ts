@@ -4,7 +4,8 @@ import { Script } from "../store/script.ts";
  * Compares records with the sets that they have to stand in, and puts them there. Its own entries alone: what stands
  * where it should not is the other script's.
  *
- * KEYS: prefix of the certificates, all certificates, prefix of the status sets, renewals, serials, expiries.
+ * KEYS: prefix of the certificates, all certificates, prefix of the status sets, renewals, serials, expiries, prefix of
+ * the sets of those that wait, times of renewal.
  * ARGV: "1" to change nothing, the statuses as JSON, id, … Returns {id, what, …}.
  */
 export const recordsScript = new Script(
@@ -17,7 +18,7 @@ local found = {}
 local function add(id, what) found[#found + 1] = id; found[#found + 1] = what end
 for i = 3, #ARGV do
   local id = ARGV[i]
-  local read, cur = pcall(redis.call, 'HMGET', KEYS[1] .. id, 'spec', 'status', 'leaf', 'nodes', 'error')
+  local read, cur = pcall(redis.call, 'HMGET', KEYS[1] .. id, 'spec', 'status', 'leaf', 'nodes', 'error', 'reason')
   if not read then cur = {} end
   local spec, status, leaf = cur[1], cur[2], cur[3]
   if not spec or not status or not statuses[status]
@@ -28,15 +29,25 @@ for i = 3, #ARGV do
       add(id, 'not_listed')
       if not dry then redis.call('ZADD', KEYS[2], 0, id) end
     end
-    if not redis.call('ZSCORE', KEYS[3] .. status, id) then
+    local reason = status == 'waiting' and cur[6]
+    if not redis.call('ZSCORE', KEYS[3] .. status, id)
+      or (reason and not redis.call('ZSCORE', KEYS[7] .. reason, id)) then
       add(id, 'wrong_status')
-      if not dry then redis.call('ZADD', KEYS[3] .. status, 0, id) end
+      if not dry then
+        redis.call('ZADD', KEYS[3] .. status, 0, id)
+        if reason then redis.call('ZADD', KEYS[7] .. reason, 0, id) end
+      end
     end
     if leaf then
       leaf = cjson.decode(leaf)
-      if leaf.renewAt and not redis.call('ZSCORE', KEYS[4], id) then
+      local isPlanned = redis.call('ZSCORE', KEYS[4], id)
+      local renewAt = tonumber(redis.call('ZSCORE', KEYS[8], id) or '-1')
+      if leaf.renewAt and (not isPlanned or renewAt ~= leaf.renewAt) then
         add(id, 'no_renewal')
-        if not dry then redis.call('ZADD', KEYS[4], leaf.renewAt, id) end
+        if not dry then
+          redis.call('ZADD', KEYS[4], 'NX', leaf.renewAt, id)
+          redis.call('ZADD', KEYS[8], leaf.renewAt, id)
+        end
       end
       if leaf.notAfter and tonumber(redis.call('ZSCORE', KEYS[6], id) or '-1') ~= leaf.notAfter then
         add(id, 'no_expiry')
@@ -56,8 +67,9 @@ return found
 /**
  * Removes entries of one set whose certificate does not stand there any more.
  *
- * KEYS: prefix of the certificates, the set. ARGV: "1" to change nothing, "all", "status", "renewals" or "serials", the
- * status; id, … or, of serials, serial, id, …. Returns those that were, or would be, removed.
+ * KEYS: prefix of the certificates, the set. ARGV: "1" to change nothing, "all", "status", "waiting", "renewals", "names"
+ * or "serials", the status or what is waited for; id, … or, of serials, serial, id, …. Returns those that were, or would
+ * be, removed.
  */
 export const straysScript = new Script(
   "reconcile_strays",
@@ -67,10 +79,11 @@ local found = {}
 for i = 4, #ARGV, kind == 'serials' and 2 or 1 do
   local member = ARGV[i]
   local id = kind == 'serials' and ARGV[i + 1] or member
-  local read, cur = pcall(redis.call, 'HMGET', KEYS[1] .. id, 'spec', 'status', 'leaf')
+  local read, cur = pcall(redis.call, 'HMGET', KEYS[1] .. id, 'spec', 'status', 'leaf', 'reason')
   if not read then cur = {} end
   local stays = cur[1] and true or false
   if kind == 'status' then stays = stays and cur[2] == status
+  elseif kind == 'waiting' then stays = stays and cur[2] == 'waiting' and cur[4] == status
   elseif kind == 'renewals' then stays = stays and cur[3] and true or false
   elseif kind == 'serials' then
     local read, leaf = pcall(cjson.decode, cur[3] or 'null')
@@ -79,10 +92,11 @@ for i = 4, #ARGV, kind == 'serials' and 2 or 1 do
   -- It may have left the set since it was seen there.
   local isThere
   if kind == 'serials' then isThere = redis.call('HGET', KEYS[2], member) == id
+  elseif kind == 'names' then isThere = redis.call('HEXISTS', KEYS[2], member) == 1
   else isThere = redis.call('ZSCORE', KEYS[2], member) end
   if isThere and not stays then
     found[#found + 1] = member
-    if not dry then redis.call(kind == 'serials' and 'HDEL' or 'ZREM', KEYS[2], member) end
+    if not dry then redis.call((kind == 'serials' or kind == 'names') and 'HDEL' or 'ZREM', KEYS[2], member) end
   end
 end
 return found

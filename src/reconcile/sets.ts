@@ -1,6 +1,7 @@
-import { firstNameOf, STATUSES, type Status } from "../core/certificate.ts";
+import { firstNameOf, REASONS, type Reason, STATUSES, type Status } from "../core/certificate.ts";
 import { chunked } from "../core/chunked.ts";
 import { keys } from "../store/keys.ts";
+import { healNames } from "./names.ts";
 import type { Known, ReconcileDeps } from "./ports.ts";
 import type { What } from "./report.ts";
 import { openScript, recordsScript, straysScript } from "./scripts.ts";
@@ -11,8 +12,8 @@ const CERTIFICATES = keys.certificate("");
 
 /** Every record stands in each set that it has to. Notes which ones are damaged. */
 export async function healRecords(
-  { redis, report }: ReconcileDeps,
-  known: Known,
+  { redis, report }: Pick<ReconcileDeps, "redis" | "report">,
+  known: Pick<Known, "damaged">,
   ids: readonly string[],
 ): Promise<void> {
   const sets = [
@@ -22,15 +23,19 @@ export async function healRecords(
     keys.renewals,
     keys.serials,
     keys.expiries,
+    keys.waiting("" as Reason),
+    keys.renewTimes,
   ];
   for (let from = 0; from < ids.length; from += CHUNK) {
-    const args = [report.dryRun ? "1" : "0", JSON.stringify(STATUSES), ...ids.slice(from, from + CHUNK)];
+    const chunk = ids.slice(from, from + CHUNK);
+    const args = [report.dryRun ? "1" : "0", JSON.stringify(STATUSES), ...chunk];
     const found = (await recordsScript.run(redis, sets, args)) as string[];
     for (let i = 0; i < found.length; i += 2) {
       const [id = "", what] = [found[i], found[i + 1]];
       if (what === "damaged") known.damaged.add(id);
       else report.add(what as What, firstNameOf(id));
     }
+    await healNames({ redis, report }, chunk);
   }
 }
 
@@ -41,13 +46,17 @@ export async function removeStrays(deps: ReconcileDeps): Promise<void> {
   await strays(deps, keys.certificates, "all", "", walk(keys.certificates));
   for (const status of STATUSES)
     await strays(deps, keys.status(status), "status", status, walk(keys.status(status)));
-  await strays(deps, keys.renewals, "renewals", "", walk(keys.renewals));
-  await strays(deps, keys.expiries, "renewals", "", walk(keys.expiries));
+  for (const reason of REASONS)
+    await strays(deps, keys.waiting(reason), "waiting", reason, walk(keys.waiting(reason)));
+  for (const key of [keys.renewals, keys.renewTimes, keys.expiries])
+    await strays(deps, key, "renewals", "", walk(key));
+  const names = members((cursor) => redis.hscan(keys.otherNames, cursor, "COUNT", CHUNK), 2);
+  await strays(deps, keys.otherNames, "names", "", names);
   const serials = members((cursor) => redis.hscan(keys.serials, cursor, "COUNT", CHUNK), 1);
   await strays(deps, keys.serials, "serials", "", serials);
 }
 
-/** `step` 2 passes over the scores. */
+/** `step` 2 passes over the scores, or the values. */
 async function* members(
   scan: (cursor: string) => Promise<[string, string[]]>,
   step: 1 | 2,
@@ -63,7 +72,7 @@ async function* members(
 async function strays(
   { redis, report }: ReconcileDeps,
   key: string,
-  kind: "all" | "status" | "renewals" | "serials",
+  kind: "all" | "status" | "waiting" | "renewals" | "names" | "serials",
   status: string,
   entries: AsyncIterable<string>,
 ): Promise<void> {

@@ -1,17 +1,16 @@
 import { type CertificateRecord, firstNameOf } from "../core/certificate.ts";
 import { planOrders } from "../limits/planner/planner.ts";
-import type { House } from "./house.ts";
-import { planAccounts, queuedOrders, SETTLES } from "./plan.ts";
+import { type PlanHouse, planAccounts, queuedOrders, SETTLES } from "./plan.ts";
 
 /**
  * By when certificates will be done, as things stand: the plan of what is in line and waits for limits. Made for one
  * question, and thrown away.
  */
 export class Forecast {
-  readonly #house: House;
+  readonly #house: PlanHouse;
   #plan: Promise<ReadonlyMap<string, number>> | undefined;
 
-  constructor(house: House) {
+  constructor(house: PlanHouse) {
     this.#house = house;
   }
 
@@ -24,37 +23,55 @@ export class Forecast {
 
   /** Milliseconds since the epoch. */
   async of(record: Pick<CertificateRecord, "id" | "status" | "reason">): Promise<number | undefined> {
-    const name = firstNameOf(record.id);
-    switch (record.status) {
-      case "queued":
-      case "checking":
-        return (await this.#times()).get(name);
-      case "waiting":
-        return record.reason === "limit" ? (await this.#times()).get(name) : undefined;
-      case "ordering":
-      case "validating":
-      case "finalizing":
+    switch (whereIs(record)) {
+      case "in line":
+        return (await this.times()).get(firstNameOf(record.id));
+      case "at the CA":
         return this.#house.clock.now() + SETTLES;
-      default:
+      case "elsewhere":
         return undefined;
     }
   }
 
   /** By when everything that stands in line or waits for a limit will be done. Undefined when nothing does. */
   async all(): Promise<number | undefined> {
-    let last: number | undefined;
-    for (const at of (await this.#times()).values()) last = Math.max(last ?? 0, at);
-    return last;
+    return lastOf(await this.times());
   }
 
-  /** Only those who ask for one that is in line pay for the plan of all of them. */
-  #times(): Promise<ReadonlyMap<string, number>> {
+  /** By first name. Only those who ask for one that is in line pay for the plan of all of them. */
+  times(): Promise<ReadonlyMap<string, number>> {
     this.#plan ??= plannedTimes(this.#house);
     return this.#plan;
   }
 }
 
-async function plannedTimes(house: House): Promise<ReadonlyMap<string, number>> {
+export function lastOf(times: ReadonlyMap<string, number>): number | undefined {
+  let last: number | undefined;
+  for (const at of times.values()) last = Math.max(last ?? 0, at);
+  return last;
+}
+
+/** Whether the plan tells when a certificate will be there, or it is being obtained now; else nobody can say. */
+export function whereIs({
+  status,
+  reason,
+}: Pick<CertificateRecord, "status" | "reason">): "in line" | "at the CA" | "elsewhere" {
+  switch (status) {
+    case "queued":
+    case "checking":
+      return "in line";
+    case "waiting":
+      return reason === "limit" ? "in line" : "elsewhere";
+    case "ordering":
+    case "validating":
+    case "finalizing":
+      return "at the CA";
+    default:
+      return "elsewhere";
+  }
+}
+
+async function plannedTimes(house: PlanHouse): Promise<ReadonlyMap<string, number>> {
   const { spillAfter, cas } = house.config;
   const { certificates } = planOrders({
     now: house.clock.now(),

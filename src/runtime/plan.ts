@@ -22,8 +22,13 @@ const REQUESTS = 6;
 /** Certificates that are on their way and have not been ordered yet. Those after it hold their tokens already. */
 const UNORDERED: readonly Status[] = ["queued", "checking", "waiting"];
 
+/** What planning looks at. */
+export interface PlanHouse extends Pick<House, "redis" | "clock" | "certificates" | "producer"> {
+  readonly config: Pick<House["config"], "cas" | "spillAfter">;
+}
+
 /** The CA accounts as the planner needs them: their limits, and how their buckets stand. */
-export async function planAccounts(house: House): Promise<PlanAccount[]> {
+export async function planAccounts(house: PlanHouse): Promise<PlanAccount[]> {
   return await Promise.all(
     house.config.cas.map(async ({ name, limits }): Promise<PlanAccount> => {
       const buckets = new Map<string, BucketState>();
@@ -47,7 +52,7 @@ function paceOf({ requests }: CaLimits): number {
 }
 
 /** What stands in line already, in the order in which it was asked for. `reported`: whether the plan is to tell of it. */
-export async function queuedOrders(house: House, reported = false): Promise<PlanOrder[]> {
+export async function queuedOrders(house: PlanHouse, reported = false): Promise<PlanOrder[]> {
   const records: CertificateRecord[] = [];
   for (const status of UNORDERED)
     for await (const record of house.certificates.all(status)) if (isOrder(record)) records.push(record);

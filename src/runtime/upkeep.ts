@@ -3,6 +3,7 @@ import { adoptAbandonedImports, restoreFromFiles } from "../intake/restore.ts";
 import { JobSweep } from "../intake/sweep.ts";
 import { keys } from "../store/keys.ts";
 import type { House } from "./house.ts";
+import { healIndex } from "./index-version.ts";
 import { every, type Service } from "./service.ts";
 
 const LOOK = 30_000;
@@ -34,6 +35,7 @@ export async function restore(house: House): Promise<void> {
         for (const { name } of house.config.cas) await house.producer.admitOneAtATime(name);
         await markRestored(house);
       }
+      await healIndex(house);
       const queued = await ensureJobs(house.restoreDeps);
       if (queued > 0) log(`Queued ${queued} certificates that were on their way.`);
     },
@@ -77,6 +79,7 @@ export function startUpkeep(house: House): Service {
   return every(LOOK, house, async () => {
     // Somebody has emptied Redis under us: what was there is on disk.
     if (await isLost(house)) await restore(house);
+    await healIndex(house);
     await house.shared?.certificates.catchUp();
     for (const id of await adoptAbandonedImports(house.restoreDeps))
       house.log(`Took up the import ${id}, whose reader died.`);

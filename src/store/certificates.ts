@@ -7,6 +7,7 @@ import {
   lookAt,
   type NodeState,
   namesKey,
+  otherNames,
   type Reason,
   type Status,
 } from "../core/certificate.ts";
@@ -18,6 +19,7 @@ import {
   type Accepted,
   type CertificateEvent,
   changedFields,
+  eventOf,
   FIELDS,
   type Transition,
   type TransitionResult,
@@ -44,6 +46,7 @@ export type {
 } from "./record.ts";
 
 const STATUS_PREFIX = keys.status("" as Status);
+const WAITING_PREFIX = keys.waiting("" as Reason);
 const IMPORT_PREFIX = keys.import("");
 /** Records read in one round trip. */
 const SLICE = 500;
@@ -89,7 +92,14 @@ export class CertificateStore {
       const id = certificateId(spec.names[0] ?? "");
       acceptScript.queue(
         pipeline,
-        [keys.certificate(id), keys.certificates, STATUS_PREFIX, keys.importOpen(options.importId ?? "")],
+        [
+          keys.certificate(id),
+          keys.certificates,
+          STATUS_PREFIX,
+          keys.importOpen(options.importId ?? ""),
+          WAITING_PREFIX,
+          keys.otherNames,
+        ],
         [
           id,
           namesKey(spec.names),
@@ -99,6 +109,7 @@ export class CertificateStore {
           options.force ? "1" : "0",
           options.accounts?.[index] ?? "",
           options.renews?.[index] ?? "",
+          otherNames(spec.names),
         ],
       );
     }
@@ -180,7 +191,7 @@ export class CertificateStore {
     now: number,
   ): Promise<TransitionResult> {
     const settled = isSettled(change);
-    const event = change.event ? JSON.stringify({ at: rfc3339(now), ...change.event }) : "";
+    const event = change.event ? JSON.stringify(eventOf(change, change.event, now)) : "";
     const result = (await transitionScript.run(
       this.#redis,
       [
@@ -193,6 +204,9 @@ export class CertificateStore {
         keys.serials,
         keys.expiries,
         keys.stageTimes,
+        WAITING_PREFIX,
+        keys.renewTimes,
+        keys.obtained,
         keys.tally,
       ],
       [
@@ -250,6 +264,8 @@ export class CertificateStore {
         keys.events(id),
         keys.serials,
         keys.expiries,
+        keys.renewTimes,
+        keys.otherNames,
       ],
       [id, generation],
     );
@@ -279,12 +295,17 @@ export class CertificateStore {
   async restore(records: readonly CertificateRecord[]): Promise<void> {
     const pipeline = this.#redis.pipeline();
     for (const record of records) {
-      const { id, status } = record;
+      const { id, status, reason, spec } = record;
       pipeline.del(keys.certificate(id)).hset(keys.certificate(id), toFields(record));
       pipeline.zadd(keys.certificates, 0, id).zadd(keys.status(status), 0, id);
+      if (status === "waiting" && reason) pipeline.zadd(keys.waiting(reason), 0, id);
+      const others = otherNames(spec.names);
+      if (others === "") pipeline.hdel(keys.otherNames, id);
+      else pipeline.hset(keys.otherNames, id, others);
       if (record.leaf)
         pipeline
           .zadd(keys.renewals, lookAt(record), id)
+          .zadd(keys.renewTimes, record.leaf.renewAt, id)
           .zadd(keys.expiries, record.leaf.notAfter, id)
           .hset(keys.serials, record.leaf.serial, id);
     }

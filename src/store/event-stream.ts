@@ -7,7 +7,7 @@ import type { CertificateEvent } from "./record.ts";
 export const BEGINNING = "0-0";
 
 /** What happened to one certificate, with its place in the stream of all that happens. */
-export interface StreamedEvent extends CertificateEvent {
+export interface StreamedEvent extends Omit<CertificateEvent, "status"> {
   /** Redis's own id: milliseconds since the epoch, and a number within them. */
   id: string;
   name: string;

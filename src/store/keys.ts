@@ -1,4 +1,4 @@
-import type { Status } from "../core/certificate.ts";
+import type { Reason, Status } from "../core/certificate.ts";
 
 /**
  * Every key that Certherd writes to Redis. The braces are a hash tag: in a cluster all keys share one slot, as
@@ -17,8 +17,16 @@ export const keys = {
   certificates: key("certs"),
   /** Sorted set, all scores 0: the ids in one status. */
   status: (status: Status) => key("status", status),
-  /** Sorted set: ids of the certificates with a leaf, by the moment of their renewal. */
+  /** Sorted set, all scores 0: the ids of those that wait for this. */
+  waiting: (reason: Reason) => key("waiting", reason),
+  /** Hash: id → what else a certificate is found by than its first name: its other names, and how people write them. */
+  otherNames: key("othernames"),
+  /** String: which of these indexes this Redis has; those of an earlier version are brought up to it. */
+  indexVersion: key("indexversion"),
+  /** Sorted set: ids of the certificates with a leaf, by the next look at their renewal. */
   renewals: key("renewals"),
+  /** Sorted set: the same, by the moment of their renewal. */
+  renewTimes: key("renewtimes"),
   /** Sorted set: ids of the certificates with a leaf, by its end. */
   expiries: key("expiries"),
   /** List: one certificate's events, newest first, capped. Of "all": the stream of them all, capped too. */
@@ -119,6 +127,8 @@ export const keys = {
   webhookCursor: key("webhooks", "cursor"),
   /** Sorted set: webhooks that have a queue, by when a process last had them in its configuration. */
   webhookQueues: key("webhooks", "queues"),
+  /** Hash: how many leaves were obtained in each five minutes, by their number since the epoch; a day of them. */
+  obtained: key("obtained"),
   /** Hash: "status:bucket", "status:count" and "status:sum" (milliseconds) of the time spent in each. */
   stageTimes: key("stagetimes"),
   /** Hash: counters of what failed, for the metrics. */

@@ -8,6 +8,7 @@ import {
   type RenewalState,
   type Status,
 } from "../core/certificate.ts";
+import { rfc3339 } from "../core/clock.ts";
 import type { StoredError } from "../core/errors.ts";
 
 /** What a transition changes; of the state, a field that is left out is cleared, `attempts` apart. */
@@ -44,6 +45,25 @@ export interface CertificateEvent {
   detail?: string;
   /** Who has asked for it, where somebody has. */
   by?: string;
+  /** What it has come to with that. */
+  status?: Status;
+  /** Of the error that has brought it there. */
+  code?: string;
+}
+
+/** What is told of a transition. */
+export function eventOf(
+  { status, error }: Transition,
+  { what, detail }: { what: string; detail?: string },
+  now: number,
+): CertificateEvent {
+  return {
+    at: rfc3339(now),
+    what,
+    ...(detail === undefined ? {} : { detail }),
+    status,
+    ...(error === undefined ? {} : { code: error.code }),
+  };
 }
 
 export interface TransitionResult {

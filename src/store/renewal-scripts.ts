@@ -18,7 +18,7 @@ return due
 
 /**
  * Notes when a leaf is to be renewed and looked at next, if it is still the newest one. KEYS: certificate, renewals,
- * events, the stream of all events. ARGV: id, serial, renewAt (ms), schedule (JSON), when it is looked at next (ms), when it
+ * events, the stream of all events, times of renewal. ARGV: id, serial, renewAt (ms), schedule (JSON), when it is looked at next (ms), when it
  * was revoked (ms, or ""), event (JSON, or "").
  */
 export const noteRenewalScript = new Script(
@@ -31,6 +31,7 @@ leaf.renewAt = tonumber(ARGV[3])
 if ARGV[6] ~= '' then leaf.revokedAt = tonumber(ARGV[6]) end
 redis.call('HSET', KEYS[1], 'leaf', cjson.encode(leaf), 'schedule', ARGV[4])
 redis.call('ZADD', KEYS[2], ARGV[5], ARGV[1])
+redis.call('ZADD', KEYS[5], ARGV[3], ARGV[1])
 addEvent(KEYS[3], KEYS[4], ARGV[1], ARGV[7])
 return 1
 `,

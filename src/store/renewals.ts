@@ -53,7 +53,7 @@ export class Renewals {
     for (const { id, serial, renewAt, schedule, lookAt: at, revokedAt, event } of notes)
       noteRenewalScript.queue(
         pipeline,
-        [keys.certificate(id), keys.renewals, keys.events(id), keys.events("all")],
+        [keys.certificate(id), keys.renewals, keys.events(id), keys.events("all"), keys.renewTimes],
         [
           id,
           serial,

@@ -1,3 +1,4 @@
+import { OBTAINED_SLOT, OBTAINED_SLOTS } from "./pace.ts";
 import { Script } from "./script.ts";
 import { STAGE_BUCKETS } from "./stage-times.ts";
 
@@ -36,11 +37,12 @@ end
  * import may have come between: new, reorder (other names, or another CA while it is on its way), retry (it stood still for a failure), updated (mail or
  * ports only), deploy (its certificate is there, and only its deployment had failed, or it is wanted at another port), unchanged.
  *
- * KEYS: certificate, all certificates, prefix of the status sets, the import's open set (or "").
+ * KEYS: certificate, all certificates, prefix of the status sets, the import's open set (or ""), prefix of the sets of
+ * those that wait, other names.
  * ARGV: id, names key, spec, import id (or ""), now (ms), force ("1": order again whatever the status), the account
  * that it is ordered with, where that is not the one it asks for, the serial of the leaf that is to be renewed, or "":
  * then nothing is done where that is not the one in use any more, or is on its way, or was stopped; and what was asked
- * for stays as it stands.
+ * for stays as it stands; what else it is found by (see `otherNames`).
  * Returns {action, generation, 1 when there is a certificate already, the account that it was ordered with before}.
  */
 export const acceptScript = new Script(
@@ -91,6 +93,7 @@ if action == 'deploy' then
   for _, state in pairs(nodes) do state.refused = nil end
   redis.call('HSET', cert, 'nodes', cjson.encode(nodes))
   redis.call('ZREM', statusPrefix .. status, id)
+  if status == 'waiting' and reason then redis.call('ZREM', KEYS[5] .. reason, id) end
   redis.call('ZADD', statusPrefix .. 'deploying', 0, id)
   await()
   return {action, generation, 1, ''}
@@ -98,6 +101,10 @@ end
 if cur[7] and cur[7] ~= '' then redis.call('ZREM', cur[7], id .. '#' .. generation) end
 generation = generation + 1
 if status then redis.call('ZREM', statusPrefix .. status, id) end
+if status == 'waiting' and reason then redis.call('ZREM', KEYS[5] .. reason, id) end
+if action ~= 'retry' then
+  if ARGV[9] == '' then redis.call('HDEL', KEYS[6], id) else redis.call('HSET', KEYS[6], id, ARGV[9]) end
+end
 redis.call('ZADD', all, 0, id)
 redis.call('ZADD', statusPrefix .. 'queued', 0, id)
 redis.call('HDEL', cert, 'reason', 'detail', 'until', 'error', 'orderUrl', 'room', 'account', 'checkedAt')
@@ -111,24 +118,36 @@ return {action, generation, cur[8] and 1 or 0, cur[9] or ''}
 `,
 );
 
+/** Counts a leaf that was obtained, and forgets the counts of more than a day ago. */
+const COUNT_OBTAINED = `
+local function countObtained(obtained)
+  local slot = math.floor(redis.call('TIME')[1] / ${OBTAINED_SLOT / 1_000})
+  if redis.call('HINCRBY', obtained, string.format('%d', slot), 1) > 1 then return end
+  for _, known in ipairs(redis.call('HKEYS', obtained)) do
+    if tonumber(known) < slot - ${OBTAINED_SLOTS} then redis.call('HDEL', obtained, known) end
+  end
+end
+`;
+
 /**
  * Moves a certificate to another status, fenced by its generation: work that was overtaken by a newer order
  * changes nothing. When the new status settles it, it leaves the open sets of the imports that wait for it.
  *
  * KEYS: certificate, prefix of the status sets, events, the stream of all events, prefix of the imports, renewals,
- * serials, expiries, times in each stage, the tally.
+ * serials, expiries, times in each stage, prefix of the sets of those that wait, times of renewal, what was obtained, the
+ * tally.
  * ARGV: id, generation, settled ("1"), event (JSON), status, the code of what has failed (or ""), field, value, …
  * ("" deletes the field), "resume" or "".
  * Returns {"stale"} or {"ok", "1" when the digest of an import is to tell of it, import that ended, …}.
  */
 export const transitionScript = new Script(
   "transition",
-  `${ADD_EVENT}${NOTE_TIME}${COUNT}
+  `${ADD_EVENT}${NOTE_TIME}${COUNT}${COUNT_OBTAINED}
 local cert, statusPrefix, events, stream, importPrefix = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
 local id, generation, settled, event = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
-local cur = redis.call('HMGET', cert, 'generation', 'status', 'openIn', 'room', 'leaf', 'since')
+local cur = redis.call('HMGET', cert, 'generation', 'status', 'openIn', 'room', 'leaf', 'since', 'reason')
 if cur[1] ~= generation then return {'stale'} end
-local status = ARGV[5]
+local status, reason = ARGV[5], ''
 -- What a person has stopped, or what is there, is not moved back by work that was still going on.
 local moving = status == 'queued' or status == 'waiting' or status == 'checking' or status == 'ordering'
   or status == 'validating' or status == 'finalizing'
@@ -143,9 +162,10 @@ if not moving and cur[4] and cur[4] ~= '' then
   redis.call('ZREM', cur[4], id .. '#' .. generation)
   redis.call('HDEL', cert, 'room')
 end
-if ARGV[6] ~= '' then count(KEYS[10], 'failures', cert, '|' .. cur[2] .. '|' .. ARGV[6]) end
+if ARGV[6] ~= '' then count(KEYS[13], 'failures', cert, '|' .. cur[2] .. '|' .. ARGV[6]) end
 for i = 7, #ARGV - 1, 2 do
   if ARGV[i + 1] == '' then redis.call('HDEL', cert, ARGV[i]) else redis.call('HSET', cert, ARGV[i], ARGV[i + 1]) end
+  if ARGV[i] == 'reason' then reason = ARGV[i + 1] end
   if ARGV[i] == 'leaf' then
     local leaf, before = cjson.decode(ARGV[i + 1]), cur[5] and cjson.decode(cur[5]).serial
     if before == leaf.serial then
@@ -156,13 +176,15 @@ for i = 7, #ARGV - 1, 2 do
       redis.call('ZADD', KEYS[6], 'NX', leaf.renewAt, id)
     else
       -- What was suggested for the one before is not for this one.
-      count(KEYS[10], 'issued', cert)
+      count(KEYS[13], 'issued', cert)
       redis.call('ZADD', KEYS[6], leaf.renewAt, id)
       redis.call('HDEL', cert, 'schedule')
+      countObtained(KEYS[12])
       if before then redis.call('HDEL', KEYS[7], before) end
     end
     redis.call('HSET', KEYS[7], leaf.serial, id)
     redis.call('ZADD', KEYS[8], leaf.notAfter, id)
+    redis.call('ZADD', KEYS[11], leaf.renewAt, id)
   end
   if ARGV[i] == 'schedule' and ARGV[i + 1] ~= '' then
     local pollAt = cjson.decode(ARGV[i + 1]).pollAt
@@ -170,6 +192,10 @@ for i = 7, #ARGV - 1, 2 do
   end
 end
 redis.call('HSET', cert, 'status', status)
+if cur[2] == 'waiting' and cur[7] and (status ~= 'waiting' or reason ~= cur[7]) then
+  redis.call('ZREM', KEYS[10] .. cur[7], id)
+end
+if status == 'waiting' and reason ~= '' then redis.call('ZADD', KEYS[10] .. reason, 0, id) end
 if cur[2] ~= status then
   redis.call('ZREM', statusPrefix .. cur[2], id)
   redis.call('ZADD', statusPrefix .. status, 0, id)
@@ -275,8 +301,10 @@ return 1
 `,
 );
 
-/** Forgets a removed certificate. KEYS: certificate, all, removed, renewals, events, serials, expiries. ARGV: id,
- * generation. */
+/**
+ * Forgets a removed certificate. KEYS: certificate, all, removed, renewals, events, serials, expiries, times of renewal,
+ * other names. ARGV: id, generation.
+ */
 export const forgetScript = new Script(
   "forget",
   `
@@ -284,7 +312,8 @@ local cur = redis.call('HMGET', KEYS[1], 'generation', 'status', 'leaf')
 if cur[1] ~= ARGV[2] or cur[2] ~= 'removed' then return 0 end
 if cur[3] then redis.call('HDEL', KEYS[6], cjson.decode(cur[3]).serial) end
 for i = 2, 4 do redis.call('ZREM', KEYS[i], ARGV[1]) end
-redis.call('ZREM', KEYS[7], ARGV[1])
+for i = 7, 8 do redis.call('ZREM', KEYS[i], ARGV[1]) end
+redis.call('HDEL', KEYS[9], ARGV[1])
 return redis.call('DEL', KEYS[1], KEYS[5])
 `,
 );

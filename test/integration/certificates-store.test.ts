@@ -189,7 +189,12 @@ describe("a transition", () => {
     }
     const events = await store.events("a.example");
     expect(events).toHaveLength(100);
-    expect(events[0]).toEqual({ at: "2026-08-28T14:00:20Z", what: "waiting", detail: "20" });
+    expect(events[0]).toEqual({
+      at: "2026-08-28T14:00:20Z",
+      what: "waiting",
+      detail: "20",
+      status: "ordering",
+    });
     expect(events.at(-1)?.detail).toBe("119");
   });
 });

@@ -8,7 +8,8 @@ import { certificateList, certificateQuery, certificateWithEvents } from "../sch
 import { nameParams, problems } from "../schemas/common.ts";
 
 /** What there is, and how it stands. */
-export function certificateRoutes(app: FastifyInstance, { certificates }: ApiDeps): void {
+export function certificateRoutes(app: FastifyInstance, deps: ApiDeps): void {
+  const { certificates } = deps;
   const typed = app.withTypeProvider<ZodTypeProvider>();
 
   typed.get(
@@ -16,13 +17,13 @@ export function certificateRoutes(app: FastifyInstance, { certificates }: ApiDep
     {
       config: { access: "read" },
       schema: {
-        summary: "List certificates by name",
+        summary: "List certificates",
         querystring: certificateQuery,
         response: { 200: certificateList, ...problems },
       },
     },
     async (request) => {
-      const { records, next } = await certificatePage(certificates, request.query);
+      const { records, next } = await certificatePage(deps, request.query);
       return {
         certificates: records.map((record) => certificateDocument(record)),
         ...(next === undefined ? {} : { next }),

@@ -2,7 +2,7 @@ import type { FastifyInstance } from "fastify";
 import type { ZodTypeProvider } from "fastify-type-provider-zod";
 import type { ApiDeps } from "../deps.ts";
 import { problems } from "../schemas/common.ts";
-import { limits } from "../schemas/limits.ts";
+import { limits, limitsQuery } from "../schemas/limits.ts";
 
 /** How the CAs' limits stand. */
 export function limitsRoute(app: FastifyInstance, deps: ApiDeps): void {
@@ -12,9 +12,10 @@ export function limitsRoute(app: FastifyInstance, deps: ApiDeps): void {
       config: { access: "read" },
       schema: {
         summary: "What is used of the CAs' limits, and who waits",
+        querystring: limitsQuery,
         response: { 200: limits, ...problems },
       },
     },
-    async (_request, reply) => reply.send((await deps.limits()) as never),
+    async (request) => await deps.limits(request.query.limit),
   );
 }

@@ -1,6 +1,16 @@
 import { z } from "zod";
 import { time } from "./common.ts";
 
+export const limitsQuery = z.strictObject({
+  limit: z.coerce
+    .number()
+    .int()
+    .min(1)
+    .max(10_000)
+    .default(1_000)
+    .describe("Buckets of each account: the most waited for and the scarcest."),
+});
+
 export const bucket = z.object({
   limit: z.string(),
   key: z.string(),
@@ -24,6 +34,7 @@ export const limits = z.object({
         .object({ code: z.string(), detail: z.string(), failures: z.int(), since: time, nextTryAt: time })
         .optional(),
       buckets: z.array(bucket),
+      more: z.int().optional().describe("How many buckets there are beside those."),
     }),
   ),
 });

@@ -1,0 +1,195 @@
+import { setTimeout as sleep } from "node:timers/promises";
+import { Worker } from "node:worker_threads";
+import type { CertificateRecord } from "../core/certificate.ts";
+import { keys } from "../store/keys.ts";
+import { ensurePrivateRedis } from "../store/private-redis.ts";
+import { execAll } from "../store/script.ts";
+import { Forecast, lastOf, whereIs } from "./forecast.ts";
+import type { House } from "./house.ts";
+import { SETTLES } from "./plan.ts";
+import type { Service } from "./service.ts";
+
+/** Milliseconds for which a plan serves, and how many times longer than it took to make. */
+const LIFETIME = 30_000;
+const REST = 10;
+/** The same for whoever asks for one that came after the plan. */
+const SHORT_LIFETIME = 2_000;
+/** Milliseconds for which an answer waits for the first plan of all. */
+const PATIENCE = 1_000;
+
+export interface ForecastSettings extends Pick<House["config"], "cas" | "spillAfter"> {
+  redisUrl: string;
+}
+
+/** Without a name: plan anew, and say when the last one is done. */
+export interface ForecastQuestion {
+  number: number;
+  name?: string;
+}
+
+export interface ForecastAnswer {
+  number: number;
+  at: number | undefined;
+  failed?: string;
+}
+
+interface Planner extends Service {
+  plan(): Promise<number | undefined>;
+  of(name: string): Promise<number | undefined>;
+}
+
+/**
+ * The forecast for a process that has to answer many: planned in a thread of its own, kept for a while, and made once for
+ * all that ask meanwhile. What is not known yet, as the first plan takes long, is undefined.
+ */
+export class Outlook implements Service {
+  readonly #house: House;
+  #planner: Promise<Planner> | undefined;
+  #planning: Promise<void> | undefined;
+  #plan: { last: number | undefined; at: number; took: number } | undefined;
+
+  constructor(house: House) {
+    this.#house = house;
+  }
+
+  /** By when all that is in line will be done, milliseconds since the epoch; undefined when nothing is. */
+  async all(): Promise<number | undefined> {
+    const { redis } = this.#house;
+    const pipeline = redis.pipeline().zcard(keys.status("queued")).zcard(keys.status("checking"));
+    const counts = await execAll(pipeline.zcard(keys.waiting("limit")).zcard(keys.waiting("retry")));
+    if (counts.every((count) => count === 0)) return undefined;
+    await this.#refresh(LIFETIME);
+    return this.#plan?.last;
+  }
+
+  /** By when this one should be done. */
+  async of(record: CertificateRecord): Promise<number | undefined> {
+    const name = record.spec.names[0] ?? "";
+    switch (whereIs(record)) {
+      case "in line": {
+        await this.#refresh(LIFETIME);
+        const known = await this.#ask(name);
+        if (known !== undefined) return known;
+        await this.#refresh(SHORT_LIFETIME);
+        return await this.#ask(name);
+      }
+      case "at the CA":
+        return this.#house.clock.now() + SETTLES;
+      case "elsewhere":
+        return undefined;
+    }
+  }
+
+  async close(): Promise<void> {
+    await (await this.#planner?.catch(() => undefined))?.close();
+  }
+
+  async #ask(name: string): Promise<number | undefined> {
+    if (this.#plan === undefined) return undefined;
+    return await (await this.#planner)?.of(name).catch(() => undefined);
+  }
+
+  /** Waits for the first plan, if it does not take too long; what is there already serves while the next one is made. */
+  async #refresh(lifetime: number): Promise<void> {
+    const { clock } = this.#house;
+    const plan = this.#plan;
+    if (plan && clock.now() < plan.at + Math.max(lifetime, plan.took * REST)) return;
+    this.#planning ??= this.#make().finally(() => {
+      this.#planning = undefined;
+    });
+    const isWorthIt = plan === undefined || (lifetime === SHORT_LIFETIME && plan.took < PATIENCE);
+    if (isWorthIt) await Promise.race([this.#planning, sleep(PATIENCE, undefined, { ref: false })]);
+  }
+
+  async #make(): Promise<void> {
+    const begunAt = this.#house.clock.now();
+    let last = this.#plan?.last;
+    try {
+      this.#planner ??= openPlanner(this.#house);
+      last = await (await this.#planner).plan();
+    } catch (error) {
+      // The next one begins anew, in its time.
+      this.#house.log(`The forecast failed: ${error instanceof Error ? error.message : error}`);
+      await this.close();
+      this.#planner = undefined;
+    }
+    const at = this.#house.clock.now();
+    this.#plan = { last, at, took: at - begunAt };
+  }
+}
+
+/** In a thread; here where this runs from its TypeScript, which a thread of Node 20 does not read. */
+async function openPlanner(house: House): Promise<Planner> {
+  if (import.meta.url.endsWith(".ts")) return new HerePlanner(house);
+  const { redisUrl = await ensurePrivateRedis(house.config.home), cas, spillAfter } = house.config;
+  return new ThreadPlanner({ redisUrl, cas, ...(spillAfter === undefined ? {} : { spillAfter }) });
+}
+
+class HerePlanner implements Planner {
+  readonly #house: House;
+  #times: ReadonlyMap<string, number> = new Map();
+
+  constructor(house: House) {
+    this.#house = house;
+  }
+
+  async plan(): Promise<number | undefined> {
+    this.#times = await new Forecast(this.#house).times();
+    return lastOf(this.#times);
+  }
+
+  async of(name: string): Promise<number | undefined> {
+    return this.#times.get(name);
+  }
+
+  async close(): Promise<void> {}
+}
+
+class ThreadPlanner implements Planner {
+  readonly #worker: Worker;
+  readonly #open = new Map<number, (answer: ForecastAnswer) => void>();
+  #questions = 0;
+  #ended = false;
+
+  constructor(settings: ForecastSettings) {
+    this.#worker = new Worker(new URL("./forecast-thread.js", import.meta.url), { workerData: settings });
+    this.#worker.unref();
+    this.#worker.on("message", (answer: ForecastAnswer) => this.#settle(answer));
+    const fail = (failed: string): void => {
+      for (const number of [...this.#open.keys()]) this.#settle({ number, at: undefined, failed });
+    };
+    this.#worker.on("error", (error: Error) => fail(error.message));
+    this.#worker.on("exit", () => {
+      this.#ended = true;
+      fail("its thread has ended");
+    });
+  }
+
+  async plan(): Promise<number | undefined> {
+    return await this.#ask({});
+  }
+
+  async of(name: string): Promise<number | undefined> {
+    return await this.#ask({ name });
+  }
+
+  async close(): Promise<void> {
+    await this.#worker.terminate();
+  }
+
+  async #ask(question: Omit<ForecastQuestion, "number">): Promise<number | undefined> {
+    if (this.#ended) throw new Error("its thread has ended");
+    const number = this.#questions++;
+    const answer = await new Promise<ForecastAnswer>((resolve) => {
+      this.#open.set(number, resolve);
+      this.#worker.postMessage({ ...question, number } satisfies ForecastQuestion);
+    });
+    if (answer.failed !== undefined) throw new Error(answer.failed);
+    return answer.at;
+  }
+
+  #settle(answer: ForecastAnswer): void {
+    this.#open.get(answer.number)?.(answer);
+    this.#open.delete(answer.number);
+  }
+}
