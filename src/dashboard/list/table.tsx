@@ -10,7 +10,7 @@ import { Link } from "wouter-preact";
 import type { CertificateShown } from "../../api/schemas/certificates.ts";
 import type { ListQuery } from "../data/certificates.ts";
 import { count } from "../format.ts";
-import { Time } from "../ui/parts.tsx";
+import { TableFrame, Time } from "../ui/parts.tsx";
 import { StatusBadge } from "../ui/status.tsx";
 
 const features = tableFeatures({ rowSelectionFeature, rowSortingFeature, columnVisibilityFeature });
@@ -86,9 +86,8 @@ export function CertificateTable({ certificates, query, change, chosen, choose }
   });
   const all = table.getIsAllRowsSelected();
   return (
-    <div class="table-wrap">
+    <TableFrame label="Certificates">
       <table class="certificates">
-        <caption class="hidden-but-read">Certificates</caption>
         <thead>
           {table.getHeaderGroups().map((group) => (
             <tr key={group.id}>
@@ -142,7 +141,7 @@ export function CertificateTable({ certificates, query, change, chosen, choose }
           ))}
         </tbody>
       </table>
-    </div>
+    </TableFrame>
   );
 }
 

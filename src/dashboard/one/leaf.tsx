@@ -1,5 +1,5 @@
 import type { CertificateDetail } from "../../api/schemas/certificates.ts";
-import { Card, Empty, Time } from "../ui/parts.tsx";
+import { Card, Empty, TableFrame, Time } from "../ui/parts.tsx";
 
 /** The certificate that is there, and when the next one is. */
 export function Leaf({ one }: { one: CertificateDetail }) {
@@ -56,9 +56,8 @@ export function Chain({ one: { chain } }: { one: CertificateDetail }) {
   if (chain.length === 0) return null;
   return (
     <Card title="Chain">
-      <div class="table-wrap">
+      <TableFrame label="The chain, leaf first">
         <table class="small">
-          <caption class="hidden-but-read">The chain, leaf first</caption>
           <thead>
             <tr>
               <th scope="col">Subject</th>
@@ -80,7 +79,7 @@ export function Chain({ one: { chain } }: { one: CertificateDetail }) {
             ))}
           </tbody>
         </table>
-      </div>
+      </TableFrame>
     </Card>
   );
 }

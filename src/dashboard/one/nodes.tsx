@@ -1,5 +1,5 @@
 import type { CertificateDetail } from "../../api/schemas/certificates.ts";
-import { Card, Time } from "../ui/parts.tsx";
+import { Card, TableFrame, Time } from "../ui/parts.tsx";
 import { Badge } from "../ui/status.tsx";
 
 /** The nodes, and what each was seen to serve. */
@@ -7,9 +7,8 @@ export function NodesCard({ one: { nodes, serial } }: { one: CertificateDetail }
   if (nodes.length === 0) return null;
   return (
     <Card title="Nodes">
-      <div class="table-wrap">
+      <TableFrame label="What each node serves">
         <table>
-          <caption class="hidden-but-read">What each node serves</caption>
           <thead>
             <tr>
               <th scope="col">Node</th>
@@ -37,7 +36,7 @@ export function NodesCard({ one: { nodes, serial } }: { one: CertificateDetail }
             ))}
           </tbody>
         </table>
-      </div>
+      </TableFrame>
     </Card>
   );
 }

@@ -3,7 +3,7 @@ import { Link } from "wouter-preact";
 import type { AuditList } from "../../api/schemas/audit.ts";
 import { ask, Problem } from "../data/ask.ts";
 import { useData } from "../data/use-data.ts";
-import { Empty, Loading, ProblemNotice, Time } from "../ui/parts.tsx";
+import { Empty, Loading, ProblemNotice, TableFrame, Time } from "../ui/parts.tsx";
 
 export function AuditPage() {
   const { data, problem } = useData<AuditList>("/v1/audit?limit=100");
@@ -42,9 +42,8 @@ export function AuditPage() {
 function Entries({ entries }: { entries: AuditList["entries"] }) {
   if (entries.length === 0) return <Empty title="Nobody has asked for anything yet." />;
   return (
-    <div class="table-wrap">
+    <TableFrame label="Who asked for what, newest first">
       <table>
-        <caption class="hidden-but-read">Who asked for what, newest first</caption>
         <thead>
           <tr>
             <th scope="col">When</th>
@@ -72,6 +71,6 @@ function Entries({ entries }: { entries: AuditList["entries"] }) {
           ))}
         </tbody>
       </table>
-    </div>
+    </TableFrame>
   );
 }

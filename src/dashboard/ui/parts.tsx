@@ -65,6 +65,16 @@ export function ProblemNotice({ problem }: { problem: Problem | undefined }) {
   );
 }
 
+/** Holds a table that may be wider than the page: it can be moved by the keyboard, too. */
+export function TableFrame({ label, children }: { label: string; children: ComponentChildren }) {
+  return (
+    // biome-ignore lint/a11y/noNoninteractiveTabindex: what can be scrolled has to be reached (WCAG 2.1.1).
+    <section class="table-wrap" aria-label={label} tabIndex={0}>
+      {children}
+    </section>
+  );
+}
+
 /** While nothing is there yet. Says so to screen readers, and shows it only to those who wait long enough to notice. */
 export function Loading({ what }: { what: string }) {
   return (

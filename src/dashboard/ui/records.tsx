@@ -1,11 +1,11 @@
 import type { DnsRecordShown } from "../../api/schemas/certificates.ts";
+import { TableFrame } from "./parts.tsx";
 
 /** What the owner of a domain has to set in DNS. */
 export function RecordsTable({ records }: { records: readonly DnsRecordShown[] }) {
   return (
-    <div class="table-wrap">
+    <TableFrame label="Records to set in DNS">
       <table class="small">
-        <caption class="hidden-but-read">Records to set in DNS</caption>
         <thead>
           <tr>
             <th scope="col">Name</th>
@@ -29,6 +29,6 @@ export function RecordsTable({ records }: { records: readonly DnsRecordShown[] }
           ))}
         </tbody>
       </table>
-    </div>
+    </TableFrame>
   );
 }
