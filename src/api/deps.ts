@@ -1,4 +1,5 @@
 import type { CertificateRecord, CertificateSpec } from "../core/certificate.ts";
+import type { AppError } from "../core/errors.ts";
 import type { ImportDeps } from "../intake/import.ts";
 import type { CaLimits } from "../limits/table.ts";
 import type { Producer } from "../queue/producer.ts";
@@ -7,6 +8,8 @@ import type { AuditLog } from "../store/audit.ts";
 import type { CertificateStore } from "../store/certificates.ts";
 import type { NotifyMode } from "../store/imports.ts";
 import type { Redis } from "../store/redis.ts";
+import type { DetailDeps } from "./detail.ts";
+import type { OverviewDeps } from "./overview/overview.ts";
 import type { Limits } from "./schemas/limits.ts";
 import type { TokenBook } from "./tokens.ts";
 
@@ -33,6 +36,9 @@ export interface Removal {
 export interface Actions {
   renew(record: CertificateRecord): Promise<void>;
   retry(record: CertificateRecord): Promise<void>;
+  /** The same for several at once: for each its error, or undefined. */
+  renewAll(records: readonly CertificateRecord[]): Promise<(AppError | undefined)[]>;
+  retryAll(records: readonly CertificateRecord[]): Promise<(AppError | undefined)[]>;
   /** False when it was paused already. */
   pause(record: CertificateRecord): Promise<boolean>;
   /** Undefined when it was not paused. */
@@ -41,7 +47,8 @@ export interface Actions {
     record: CertificateRecord,
     request: { reason: RevocationReason; replace: boolean },
   ): Promise<{ serial: string }>;
-  remove(record: CertificateRecord, request: { revoke: boolean }): Promise<Removal>;
+  /** `wait`: for a while, for its nodes to let go of it. */
+  remove(record: CertificateRecord, request: { revoke: boolean; wait: boolean }): Promise<Removal>;
 }
 
 /** All that the API works with; whoever starts it owns these, and closes them. */
@@ -54,6 +61,10 @@ export interface ApiDeps {
   actions: Actions;
   /** How the CAs' limits stand, as the contract's document, with so many buckets of each account at most. */
   limits: (most: number) => Promise<Limits>;
+  /** For what a person looks at first. */
+  overview: Omit<OverviewDeps, "redis" | "clock" | "alive">;
+  /** For all about one certificate. */
+  detail: DetailDeps;
   /** When these would be ordered, as the JSON text of `certherd plan`, in pieces. */
   plan: (specs: readonly CertificateSpec[]) => Promise<AsyncIterable<string>>;
   audit: AuditLog;

@@ -13,7 +13,7 @@ import type { Service } from "./service.ts";
 const LIFETIME = 30_000;
 const REST = 10;
 /** The same for whoever asks for one that came after the plan. */
-const SHORT_LIFETIME = 2_000;
+const SHORT_LIFETIME = 1_000;
 /** Milliseconds for which an answer waits for the first plan of all. */
 const PATIENCE = 1_000;
 

@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { RequestError } from "../problems.ts";
 import type { Access } from "../route-config.ts";
-import { type Caller, mayDo, type TokenBook } from "../tokens.ts";
+import { type Caller, mayDo, type Scope, type TokenBook } from "../tokens.ts";
 
 const BEARER = 'Bearer realm="certherd"';
 const BASIC = 'Basic realm="certherd", charset="UTF-8"';
@@ -16,9 +16,14 @@ export function requireToken(app: FastifyInstance, tokens: TokenBook): void {
       : settings(request);
     if (access === "open") return;
     request.caller = authenticate(request, reply, tokens, basic);
-    if (access === "any" || mayDo(request.caller, access)) return;
-    throw new RequestError(403, "forbidden", `This token may not do that; it needs the scope "${access}".`);
+    if (access !== "any") mustHave(request.caller, access);
   });
+}
+
+/** Throws `forbidden` (403). */
+export function mustHave(caller: Caller | undefined, scope: Scope): void {
+  if (caller !== undefined && mayDo(caller, scope)) return;
+  throw new RequestError(403, "forbidden", `This token may not do that; it needs the scope "${scope}".`);
 }
 
 function settings(request: FastifyRequest): { access?: Access; basic?: boolean } {
