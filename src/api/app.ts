@@ -14,6 +14,7 @@ import { RequestError } from "./problems.ts";
 import { QUEUES, queueDashboard } from "./queues.ts";
 import { actionRoutes } from "./routes/actions.ts";
 import { auditRoute } from "./routes/audit.ts";
+import { bulkRoute } from "./routes/bulk.ts";
 import { certificateRoutes } from "./routes/certificates.ts";
 import { dashboardRoutes } from "./routes/dashboard.ts";
 import { enqueueRoute } from "./routes/enqueue.ts";
@@ -22,6 +23,7 @@ import { healthRoutes } from "./routes/health.ts";
 import { importRoutes } from "./routes/imports.ts";
 import { limitsRoute } from "./routes/limits.ts";
 import { metricsRoute } from "./routes/metrics.ts";
+import { overviewRoute } from "./routes/overview.ts";
 import { sessionRoutes } from "./routes/session.ts";
 import { limitHandlers } from "./time-limit.ts";
 
@@ -63,6 +65,8 @@ export async function buildApp(deps: ApiDeps): Promise<FastifyInstance> {
   certificateRoutes(app, deps);
   enqueueRoute(app, deps);
   actionRoutes(app, deps);
+  bulkRoute(app, deps);
+  overviewRoute(app, deps);
   limitsRoute(app, deps);
   auditRoute(app, deps);
   await app.register((scope) => sessionRoutes(scope, deps, auth));

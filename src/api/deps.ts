@@ -1,5 +1,6 @@
 import type { HttpSettings } from "../config/http.ts";
 import type { CertificateRecord, CertificateSpec } from "../core/certificate.ts";
+import type { AppError } from "../core/errors.ts";
 import type { ImportDeps } from "../intake/import.ts";
 import type { CaLimits } from "../limits/table.ts";
 import type { Verdict } from "../preflight/verdict.ts";
@@ -9,7 +10,9 @@ import type { AuditLog } from "../store/audit.ts";
 import type { CertificateStore } from "../store/certificates.ts";
 import type { NotifyMode } from "../store/imports.ts";
 import type { Redis } from "../store/redis.ts";
+import type { DetailDeps } from "./detail.ts";
 import type { DoneBy } from "./import-progress.ts";
+import type { OverviewDeps } from "./overview/overview.ts";
 import type { Limits } from "./schemas/limits.ts";
 import type { TokenBook } from "./tokens.ts";
 
@@ -32,11 +35,18 @@ export interface Removal {
   notRevoked?: string;
 }
 
+export interface Reopening {
+  reopen: boolean;
+}
+
 /** What may be done about one certificate; the same as the commands do. Each throws an AppError that says why not. */
 export interface Actions {
   renew(record: CertificateRecord): Promise<void>;
   /** `reopen`: accounts that were stopped go on too, with all that they hold up. */
-  retry(record: CertificateRecord, request?: { reopen: boolean }): Promise<void>;
+  retry(record: CertificateRecord, request: Reopening): Promise<void>;
+  /** The same for several at once: for each its error, or undefined. */
+  renewAll(records: readonly CertificateRecord[]): Promise<(AppError | undefined)[]>;
+  retryAll(records: readonly CertificateRecord[], request: Reopening): Promise<(AppError | undefined)[]>;
   /** False when it was paused already. */
   pause(record: CertificateRecord): Promise<boolean>;
   /** Undefined when it was not paused. */
@@ -45,7 +55,8 @@ export interface Actions {
     record: CertificateRecord,
     request: { reason: RevocationReason; replace: boolean },
   ): Promise<{ serial: string }>;
-  remove(record: CertificateRecord, request: { revoke: boolean }): Promise<Removal>;
+  /** `wait`: for a while, for its nodes to let go of it. */
+  remove(record: CertificateRecord, request: { revoke: boolean; wait: boolean }): Promise<Removal>;
 }
 
 export interface Triaged {
@@ -69,6 +80,10 @@ export interface ApiDeps {
   actions: Actions;
   /** How the CAs' limits stand, as the contract's document, with so many buckets of each account at most. */
   limits: (most: number) => Promise<Limits>;
+  /** For what a person looks at first. */
+  overview: Omit<OverviewDeps, "redis" | "clock" | "alive">;
+  /** For all about one certificate. */
+  detail: DetailDeps;
   /** When these would be ordered, as the JSON text of `certherd plan`, in pieces. */
   plan: (specs: readonly CertificateSpec[]) => Promise<AsyncIterable<string>>;
   /** By when a certificate should be done; without it no import says when it ends. */

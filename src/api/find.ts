@@ -10,3 +10,9 @@ export async function findCertificate(store: CertificateStore, name: string): Pr
   if (record) return record;
   throw notFound("This is no certificate's first name here; GET /v1/certificates lists them.");
 }
+
+/** The same record; throws `not_found` for one that was removed, where only GET and DELETE make sense. */
+export function unlessRemoved(record: CertificateRecord): CertificateRecord {
+  if (record.status !== "removed") return record;
+  throw notFound("It was removed, and is forgotten once the last node has let go of it.");
+}

@@ -1,6 +1,6 @@
 import type { Reason, Status } from "../core/certificate.ts";
 import { rfc3339 } from "../core/clock.ts";
-import type { CertificateStore, Standing } from "../store/certificates.ts";
+import type { CertificateStore } from "../store/certificates.ts";
 import type { ImportRecord, ImportStore } from "../store/imports.ts";
 import type { ImportProgress, ImportSummary } from "./schemas/imports.ts";
 
@@ -22,12 +22,10 @@ interface Standings {
   finishesAt: number | undefined;
 }
 
-/** When one should be done, as things stand; undefined for what nobody can say, or is done. */
-export type DoneBy = (standing: {
-  id: string;
-  status: Status;
-  reason?: Reason;
-}) => Promise<number | undefined>;
+/** When the last of these should be done, as things stand; undefined where nobody can say that of any. */
+export type DoneBy = (
+  standings: readonly { id: string; status: Status; reason?: Reason }[],
+) => Promise<number | undefined>;
 
 export interface ProgressDeps {
   imports: Pick<ImportStore, "certificates">;
@@ -84,29 +82,13 @@ export class Progress {
     const statuses: Partial<Record<Status, number>> = {};
     let finishesAt: number | undefined;
     for await (const ids of imports.certificates(id)) {
-      for (const [index, standing] of (await certificates.standings(ids)).entries()) {
-        if (!standing) continue;
-        statuses[standing.status] = (statuses[standing.status] ?? 0) + 1;
-        const at = isUnderWay(standing) ? await doneBy?.({ id: ids[index] ?? "", ...standing }) : undefined;
-        if (at !== undefined) finishesAt = Math.max(finishesAt ?? 0, at);
-      }
+      const there = (await certificates.standings(ids)).flatMap((standing, index) =>
+        standing ? [{ id: ids[index] ?? "", ...standing }] : [],
+      );
+      for (const { status } of there) statuses[status] = (statuses[status] ?? 0) + 1;
+      const at = await doneBy?.(there);
+      if (at !== undefined) finishesAt = Math.max(finishesAt ?? 0, at);
     }
     return { statuses, finishesAt };
-  }
-}
-
-/** Of the others no forecast tells anything. */
-function isUnderWay({ status, reason }: Standing): boolean {
-  switch (status) {
-    case "queued":
-    case "checking":
-    case "ordering":
-    case "validating":
-    case "finalizing":
-      return true;
-    case "waiting":
-      return reason === "limit";
-    default:
-      return false;
   }
 }

@@ -1,5 +1,6 @@
 import { STATUS_CODES } from "node:http";
-import { AppError } from "../core/errors.ts";
+import type { CertificateRecord } from "../core/certificate.ts";
+import { AppError, usageError } from "../core/errors.ts";
 
 /** One field of a request that is wrong. */
 export interface FieldError {
@@ -102,4 +103,8 @@ export function redisUnavailable(cause?: unknown): AppError {
 
 export function notFound(what: string): RequestError {
   return new RequestError(404, "not_found", what);
+}
+
+export function notPaused({ spec }: Pick<CertificateRecord, "spec">): AppError {
+  return usageError("not_paused", `${spec.names[0]} is not paused: nothing is to be resumed.`);
 }

@@ -55,10 +55,15 @@ export interface PollContext {
   random: number;
 }
 
+/** Half of its lifetime is left at its renewal, and not a third. */
+export function isShortLived({ notBefore, notAfter }: Lifetime): boolean {
+  return notAfter - notBefore < SHORT;
+}
+
 /** When a leaf is renewed if the CA suggests nothing: spread by its name, so that an import is no peak when it is due. */
 export function renewAtOf(leaf: Lifetime, name: string, { renewBefore }: RenewalPolicy): number {
   const life = leaf.notAfter - leaf.notBefore;
-  const part = life < SHORT ? life / 2 : life / 3;
+  const part = isShortLived(leaf) ? life / 2 : life / 3;
   // More than half of the lifetime would be renewed again and again.
   const left = renewBefore === undefined ? part : Math.min(renewBefore, life / 2);
   return Math.round(leaf.notAfter - left - shareOf(name) * Math.min(DAY, life / SPREAD_PART));

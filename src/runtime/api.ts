@@ -1,24 +1,23 @@
 import { isIP } from "node:net";
 import { buildApp } from "../api/app.ts";
-import type { DoneBy } from "../api/import-progress.ts";
 import { listen } from "../api/server.ts";
 import { dashboardFolder, version } from "../config/package.ts";
-import { nodeNames } from "../config/terminations.ts";
+import { allPlaces, nodeNames } from "../config/terminations.ts";
+import { Cache } from "../core/flow.ts";
 import { policyOf } from "../core/relays.ts";
 import { CallersRelays } from "../intake/relays.ts";
 import { apiActions } from "./api-actions.ts";
 import { apiTokens } from "./api-tokens.ts";
-import { Forecast } from "./forecast.ts";
+import { chainOf } from "./chain-files.ts";
 import type { House } from "./house.ts";
 import { importDeps } from "./imports.ts";
-import { limitsDocument, limitsReport } from "./limits.ts";
+import { bucketDocument, budgetsOf, limitsDocument, limitsReport } from "./limits.ts";
+import { Outlook } from "./outlook.ts";
 import { planDocument } from "./plan-document.ts";
 import { planOf } from "./plan-specs.ts";
+import { renewalPolicy } from "./renewals.ts";
 import type { Service } from "./service.ts";
 import { triage } from "./triage.ts";
-
-/** Milliseconds. */
-const FORECAST_KEPT = 30_000;
 
 /** The HTTP API and the queue dashboard. */
 export async function startApi(house: House): Promise<Service & { url: string }> {
@@ -26,6 +25,7 @@ export async function startApi(house: House): Promise<Service & { url: string }>
   const { book, how } = await apiTokens(config);
   const intake = importDeps(house);
   const relays = new CallersRelays(policyOf(config.mail), house.clock);
+  const outlook = new Outlook(house);
   const app = await buildApp({
     redis,
     certificates,
@@ -33,9 +33,21 @@ export async function startApi(house: House): Promise<Service & { url: string }>
     alive,
     intake: { ...intake, context: { ...intake.context, relays } },
     actions: apiActions(house),
-    limits: async () => limitsDocument(await limitsReport(house)),
+    limits: limitsSource(house),
+    overview: {
+      nodes: house.nodes,
+      places: allPlaces(config.terminations).map(({ name, vipPort }) => ({ name, vipPort })),
+      budgets: async (most) =>
+        (await budgetsOf(house, most)).map(({ ca, ...bucket }) => ({ ca, ...bucketDocument(bucket) })),
+      finishesAt: () => outlook.all(),
+    },
+    detail: {
+      doneBy: (record) => outlook.of(record),
+      chain: (id) => chainOf(house, id),
+      renewal: renewalPolicy(house),
+    },
     plan: async (specs) => planDocument((await planOf(house, specs)).plan),
-    doneBy: doneBy(house),
+    doneBy: (standings) => outlook.latest(standings),
     triage: (specs, each, signal) => triage(house, specs, each, signal),
     audit: house.audit,
     tokens: book,
@@ -58,26 +70,25 @@ export async function startApi(house: House): Promise<Service & { url: string }>
     log(
       "It speaks plain HTTP, and not to this host alone: put a TLS proxy before it (docs/operations.md), as tokens would go over the wire in the clear.",
     );
-  return { url, close };
+  return {
+    url,
+    close: async () => {
+      await close();
+      await outlook.close();
+    },
+  };
 }
 
-/** One forecast for all who ask within half a minute, as each is the plan of all that is in line. */
-function doneBy(house: House): DoneBy {
-  let forecast = new Forecast(house);
-  let until = 0;
-  return async (standing) => {
-    const now = house.clock.now();
-    if (now >= until) {
-      forecast = new Forecast(house);
-      until = now + FORECAST_KEPT;
-    }
-    try {
-      return await forecast.of(standing);
-    } catch (error) {
-      until = 0;
-      throw error;
-    }
-  };
+/** Milliseconds for which the look at all buckets serves for all who ask. */
+const LIMITS_LIFETIME = 2_000;
+
+function limitsSource(house: House): (most: number) => Promise<ReturnType<typeof limitsDocument>> {
+  const cache = new Cache<ReturnType<typeof limitsDocument>>(house.clock, {
+    lifetime: LIMITS_LIFETIME,
+    failureLifetime: 0,
+    most: 4,
+  });
+  return (most) => cache.get(String(most), async () => limitsDocument(await limitsReport(house, most)));
 }
 
 function isLoopback(host: string): boolean {

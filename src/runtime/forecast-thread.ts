@@ -18,9 +18,9 @@ const house = {
 };
 let times: ReadonlyMap<string, number> = new Map();
 
-async function answer({ number, name }: ForecastQuestion): Promise<ForecastAnswer> {
+async function answer({ number, names }: ForecastQuestion): Promise<ForecastAnswer> {
   try {
-    if (name !== undefined) return { number, at: times.get(name) };
+    if (names !== undefined) return { number, at: lastOf(times, names) };
     times = await new Forecast(house).times();
     return { number, at: lastOf(times) };
   } catch (error) {

@@ -45,9 +45,16 @@ export class Forecast {
   }
 }
 
-export function lastOf(times: ReadonlyMap<string, number>): number | undefined {
+/** The latest of these names, or of all; undefined where none of them is planned. */
+export function lastOf(
+  times: ReadonlyMap<string, number>,
+  names: Iterable<string> = times.keys(),
+): number | undefined {
   let last: number | undefined;
-  for (const at of times.values()) last = Math.max(last ?? 0, at);
+  for (const name of names) {
+    const at = times.get(name);
+    if (at !== undefined) last = Math.max(last ?? 0, at);
+  }
   return last;
 }
 

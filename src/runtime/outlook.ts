@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import { Worker } from "node:worker_threads";
-import type { CertificateRecord } from "../core/certificate.ts";
+import { type CertificateRecord, firstNameOf } from "../core/certificate.ts";
 import { keys } from "../store/keys.ts";
 import { ensurePrivateRedis } from "../store/private-redis.ts";
 import { execAll } from "../store/script.ts";
@@ -13,18 +13,20 @@ import type { Service } from "./service.ts";
 const LIFETIME = 30_000;
 const REST = 10;
 /** The same for whoever asks for one that came after the plan. */
-const SHORT_LIFETIME = 2_000;
+const SHORT_LIFETIME = 1_000;
 /** Milliseconds for which an answer waits for the first plan of all. */
 const PATIENCE = 1_000;
+
+type Standing = Pick<CertificateRecord, "id" | "status" | "reason">;
 
 export interface ForecastSettings extends Pick<House["config"], "cas" | "spillAfter"> {
   redisUrl: string;
 }
 
-/** Without a name: plan anew, and say when the last one is done. */
+/** When the last of these is done; without names: plan anew, and say when the last one of all is. */
 export interface ForecastQuestion {
   number: number;
-  name?: string;
+  names?: readonly string[];
 }
 
 export interface ForecastAnswer {
@@ -35,7 +37,7 @@ export interface ForecastAnswer {
 
 interface Planner extends Service {
   plan(): Promise<number | undefined>;
-  of(name: string): Promise<number | undefined>;
+  latestOf(names: readonly string[]): Promise<number | undefined>;
 }
 
 /**
@@ -63,15 +65,15 @@ export class Outlook implements Service {
   }
 
   /** By when this one should be done. */
-  async of(record: CertificateRecord): Promise<number | undefined> {
-    const name = record.spec.names[0] ?? "";
+  async of(record: Standing): Promise<number | undefined> {
+    const name = firstNameOf(record.id);
     switch (whereIs(record)) {
       case "in line": {
         await this.#refresh(LIFETIME);
-        const known = await this.#ask(name);
+        const known = await this.#ask([name]);
         if (known !== undefined) return known;
         await this.#refresh(SHORT_LIFETIME);
-        return await this.#ask(name);
+        return await this.#ask([name]);
       }
       case "at the CA":
         return this.#house.clock.now() + SETTLES;
@@ -80,13 +82,24 @@ export class Outlook implements Service {
     }
   }
 
+  /** By when the last of these should be done; undefined where that can be said of none. */
+  async latest(standings: readonly Standing[]): Promise<number | undefined> {
+    const names = standings.filter((one) => whereIs(one) === "in line").map(({ id }) => firstNameOf(id));
+    const isAtCa = standings.some((one) => whereIs(one) === "at the CA");
+    const soon = isAtCa ? this.#house.clock.now() + SETTLES : undefined;
+    if (names.length === 0) return soon;
+    await this.#refresh(LIFETIME);
+    const planned = await this.#ask(names);
+    return planned === undefined ? soon : Math.max(planned, soon ?? 0);
+  }
+
   async close(): Promise<void> {
     await (await this.#planner?.catch(() => undefined))?.close();
   }
 
-  async #ask(name: string): Promise<number | undefined> {
+  async #ask(names: readonly string[]): Promise<number | undefined> {
     if (this.#plan === undefined) return undefined;
-    return await (await this.#planner)?.of(name).catch(() => undefined);
+    return await (await this.#planner)?.latestOf(names).catch(() => undefined);
   }
 
   /** Waits for the first plan, if it does not take too long; what is there already serves while the next one is made. */
@@ -138,8 +151,8 @@ class HerePlanner implements Planner {
     return lastOf(this.#times);
   }
 
-  async of(name: string): Promise<number | undefined> {
-    return this.#times.get(name);
+  async latestOf(names: readonly string[]): Promise<number | undefined> {
+    return lastOf(this.#times, names);
   }
 
   async close(): Promise<void> {}
@@ -169,8 +182,8 @@ class ThreadPlanner implements Planner {
     return await this.#ask({});
   }
 
-  async of(name: string): Promise<number | undefined> {
-    return await this.#ask({ name });
+  async latestOf(names: readonly string[]): Promise<number | undefined> {
+    return await this.#ask({ names });
   }
 
   async close(): Promise<void> {

@@ -22,6 +22,20 @@ export class Alive {
     return new Set(members.map((member) => member.split(":")[0] as Role));
   }
 
+  /** What runs where, in the order of roles; `at` is its last sign of life, milliseconds since the epoch. */
+  async processes(now: number): Promise<{ role: Role; node: string; pid: number; at: number }[]> {
+    const beats = await this.#redis.zrangebyscore(keys.alive, now - GONE, "+inf", "WITHSCORES");
+    const found: { role: Role; node: string; pid: number; at: number }[] = [];
+    for (let i = 0; i < beats.length; i += 2) {
+      // A node's name may hold colons.
+      const [, role, node = "", pid] = /^(\w+):(.*):(\d+)$/.exec(beats[i] ?? "") ?? [];
+      if (role) found.push({ role: role as Role, node, pid: Number(pid), at: Number(beats[i + 1]) });
+    }
+    return found.sort(
+      (a, b) => a.role.localeCompare(b.role) || a.node.localeCompare(b.node) || a.pid - b.pid,
+    );
+  }
+
   /** Beats until the returned function is called, for those of the roles that do their work now. */
   async beat(
     roles: readonly Role[],

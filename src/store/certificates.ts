@@ -312,6 +312,12 @@ export class CertificateStore {
     await execAll(pipeline);
   }
 
+  /** When it came to its present status, milliseconds since the epoch. */
+  async since(id: string): Promise<number | undefined> {
+    const since = await this.#redis.hget(keys.certificate(id), "since");
+    return since ? Number(since) : undefined;
+  }
+
   /** Oldest first. */
   async events(id: string): Promise<CertificateEvent[]> {
     const lines = await this.#redis.lrange(keys.events(id), 0, -1);

@@ -88,6 +88,7 @@ describe("the sets", () => {
     await redis.zrem(keys.certificates, NAME);
     await redis.zrem(keys.status("serving"), NAME);
     await redis.zrem(keys.renewals, NAME);
+    await redis.zrem(keys.renewTimes, NAME);
     await redis.hdel(keys.serials, SERIAL);
     await redis.zrem(keys.expiries, NAME);
     const one = [NAME];
@@ -95,6 +96,7 @@ describe("the sets", () => {
     expect(await reconciled(house, redis)).toEqual(all);
     expect(await house.certificates.page({ status: "serving", limit: 5 })).toHaveLength(1);
     expect(await redis.zscore(keys.renewals, NAME)).not.toBeNull();
+    expect(await redis.zscore(keys.renewTimes, NAME)).not.toBeNull();
     expect(await redis.zscore(keys.expiries, NAME)).not.toBeNull();
     expect(await house.certificates.ownersOf([SERIAL])).toEqual([NAME]);
   });
@@ -110,10 +112,23 @@ describe("the sets", () => {
     await redis.zadd(keys.status("queued"), 0, NAME);
     await redis.zadd(keys.renewals, 1, "gone.example");
     await redis.hset(keys.serials, "0BAD", NAME);
-    const strays = ["0BAD", NAME, "gone.example", "gone.example"];
+    await redis.zadd(keys.waiting("limit"), 0, NAME);
+    await redis.zadd(keys.renewTimes, 1, "gone.example");
+    await redis.hset(keys.otherNames, "gone.example", "shop.example");
+    const strays = ["0BAD", NAME, NAME, ...Array.from({ length: 4 }, () => "gone.example")];
     expect(await reconciled(house, redis)).toEqual({ stray_entry: strays });
     expect(await redis.zcard(keys.status("queued"))).toBe(0);
     expect(await redis.hkeys(keys.serials)).toEqual([SERIAL]);
+  });
+
+  it("get the names that a certificate is found by, and what it waits for", async () => {
+    await house.certificates.accept([makeSpec(["w.example", "shop.example"])], { now: 1 });
+    await house.certificates.transition("w.example", 1, { status: "waiting", reason: "customer" }, 1);
+    await redis.del(keys.otherNames, keys.waiting("customer"));
+    const found = await reconciled(house, redis);
+    expect(found).toMatchObject({ names_missing: ["w.example"], wrong_status: ["w.example"] });
+    expect(await redis.hget(keys.otherNames, "w.example")).toBe("shop.example");
+    expect(await redis.zrange(keys.waiting("customer"), "0", "-1")).toEqual(["w.example"]);
   });
 
   it("are put right for a record that was damaged, from its files; without files a person is told", async () => {

@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import { RequestError } from "../problems.ts";
 import { signInUrl } from "../sign-in/next.ts";
-import { mayDo, type TokenBook } from "../tokens.ts";
+import { type Caller, mayDo, type Scope, type TokenBook } from "../tokens.ts";
 import type { CookieSessions } from "./cookie-sessions.ts";
 import type { Rates } from "./rates.ts";
 import { requireSameOrigin } from "./same-origin.ts";
@@ -32,9 +32,14 @@ export function requireToken(app: FastifyInstance, deps: AuthDeps): void {
     // A browser sends these by itself, whoever's page makes it do so.
     if (request.shownBy !== "bearer") requireSameOrigin(request, { bare: request.shownBy === "basic" });
     if (request.url.startsWith("/v1/")) await deps.rates.count(request);
-    if (access === "any" || access === "page" || mayDo(request.caller, access)) return;
-    throw new RequestError(403, "forbidden", `This token may not do that; it needs the scope "${access}".`);
+    if (access !== "any" && access !== "page") mustHave(request.caller, access);
   });
+}
+
+/** Throws `forbidden` (403). */
+export function mustHave(caller: Caller | undefined, scope: Scope): void {
+  if (caller !== undefined && mayDo(caller, scope)) return;
+  throw new RequestError(403, "forbidden", `This token may not do that; it needs the scope "${scope}".`);
 }
 
 /** An unknown route has no rules; that it is unknown is told to those with a token. */

@@ -3,15 +3,14 @@ import type { ZodTypeProvider } from "fastify-type-provider-zod";
 import type { CertificateRecord } from "../../core/certificate.ts";
 import { certificateDocument } from "../../core/documents.ts";
 import { usageError } from "../../core/errors.ts";
-import { actorOf } from "../actor.ts";
+import { actorOf, mayReopen } from "../actor.ts";
 import type { ApiDeps } from "../deps.ts";
-import { findCertificate } from "../find.ts";
+import { findCertificate, unlessRemoved } from "../find.ts";
 import { whileRedisAnswers } from "../plugins/redis.ts";
-import { notFound } from "../problems.ts";
+import { notPaused } from "../problems.ts";
 import { removal, removalQuery, revocationRequest } from "../schemas/actions.ts";
 import { certificate } from "../schemas/certificates.ts";
 import { nameParams, noBody, problems } from "../schemas/common.ts";
-import { mayDo } from "../tokens.ts";
 
 const SIMPLE = {
   renew: { access: "enqueue", summary: "Order it anew, now", status: 202 },
@@ -46,13 +45,12 @@ function simpleRoute(app: FastifyInstance, deps: ApiDeps, action: keyof typeof S
     async (request, reply) => {
       const noting = noted(deps, request, request.params.name, { action });
       const record = await whileRedisAnswers(deps.redis, noting);
-      // What was stopped for everybody goes on only where an admin says so.
-      const reopen = request.caller !== undefined && mayDo(request.caller, "admin");
       const doing =
-        action === "retry" ? deps.actions.retry(record, { reopen }) : deps.actions[action](record);
+        action === "retry"
+          ? deps.actions.retry(record, { reopen: mayReopen(request) })
+          : deps.actions[action](record);
       const done = await whileRedisAnswers<unknown>(deps.redis, doing);
-      if (action === "resume" && done === undefined)
-        throw usageError("not_paused", `${record.spec.names[0]} is not paused: nothing is to be resumed.`);
+      if (action === "resume" && done === undefined) throw notPaused(record);
       return reply.status(status).send(await whileRedisAnswers(deps.redis, now(deps, record)));
     },
   );
@@ -103,7 +101,7 @@ function removeRoute(app: FastifyInstance, deps: ApiDeps): void {
       const action = revoke ? "remove and revoke" : "remove";
       const finding = found(deps, request, name, { action });
       const record = await whileRedisAnswers(deps.redis, finding);
-      const report = await whileRedisAnswers(deps.redis, deps.actions.remove(record, { revoke }));
+      const report = await whileRedisAnswers(deps.redis, deps.actions.remove(record, { revoke, wait: true }));
       if (!report.removed)
         throw usageError("asked_again", `${report.name} was asked for again in between: it is not removed.`);
       return reply.status(report.owed.length > 0 ? 202 : 200).send(report);
@@ -135,9 +133,7 @@ async function noted(
   name: string,
   note: Note,
 ): Promise<CertificateRecord> {
-  const record = await found(deps, request, name, note);
-  if (record.status !== "removed") return record;
-  throw notFound("It was removed, and is forgotten once the last node has let go of it.");
+  return unlessRemoved(await found(deps, request, name, note));
 }
 
 async function now({ certificates }: ApiDeps, record: CertificateRecord) {

@@ -2,9 +2,14 @@ import type { FastifyInstance } from "fastify";
 import type { ZodTypeProvider } from "fastify-type-provider-zod";
 import { certificateDocument } from "../../core/documents.ts";
 import type { ApiDeps } from "../deps.ts";
+import { certificateDetail } from "../detail.ts";
 import { findCertificate } from "../find.ts";
 import { certificatePage } from "../paging.ts";
-import { certificateList, certificateQuery, certificateWithEvents } from "../schemas/certificates.ts";
+import {
+  certificateList,
+  certificateQuery,
+  certificateDetail as detailSchema,
+} from "../schemas/certificates.ts";
 import { nameParams, problems } from "../schemas/common.ts";
 
 /** What there is, and how it stands. */
@@ -36,14 +41,14 @@ export function certificateRoutes(app: FastifyInstance, deps: ApiDeps): void {
     {
       config: { access: "read" },
       schema: {
-        summary: "One certificate and its history",
+        summary: "One certificate with all that is known of it",
         params: nameParams,
-        response: { 200: certificateWithEvents, ...problems },
+        response: { 200: detailSchema, ...problems },
       },
     },
     async (request) => {
       const record = await findCertificate(certificates, request.params.name);
-      return { ...certificateDocument(record), events: await certificates.events(record.id) };
+      return await certificateDetail(certificates, deps.detail, record);
     },
   );
 }

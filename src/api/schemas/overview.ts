@@ -20,7 +20,9 @@ export const overview = z.object({
   }),
   finishesAt: time
     .nullable()
-    .describe("When all that is in line, or waits for a limit, should be done; null when nothing is."),
+    .describe(
+      "When all that is in line, or waits for a limit, should be done; null when nothing is, or before that is known.",
+    ),
   budgets: z
     .array(bucket.extend({ ca: z.string() }))
     .describe("The accounts' own limits, full or not, then those that the most wait for; 12 at most."),

@@ -33,7 +33,10 @@ function watched(takes: number) {
           return id === "c.example" ? { status: "waiting", reason: "customer" } : { status: "queued" };
         }),
     },
-    doneBy: async ({ id }) => (id === "a.example" ? 60_000 : 120_000),
+    doneBy: async (standings) => {
+      const queued = standings.filter(({ status }) => status === "queued");
+      return queued.length === 0 ? undefined : queued.some(({ id }) => id === "b.example") ? 120_000 : 60_000;
+    },
     now: () => state.now,
   });
   return { state, progress };
