@@ -160,6 +160,7 @@ describe("/metrics and /openapi.json", () => {
       "/v1/imports",
       "/v1/imports/{id}",
       "/v1/limits",
+      "/v1/session",
     ]);
     const { post, get } = document.paths["/v1/certificates"] ?? {};
     expect(JSON.stringify(post?.requestBody)).toContain('"vipPort"');
