@@ -47,14 +47,12 @@ const STRICT =
 describe("without a token", () => {
   it("nothing is answered but what is open, by any route there is", async () => {
     const open = new Set<string>();
-    const ask = async ({ method, url }: (typeof routes)[number], accept: string) => {
+    for (const { method, url } of routes) {
       const path = url.replace(/:\w+/g, "x").replace("*", "x");
-      const answer = await fetch(api.url + path, { method, redirect: "manual", headers: { accept } });
+      const answer = await fetch(api.url + path, { method, redirect: "manual" });
       await answer.arrayBuffer();
-      const away = answer.status === 303 && answer.headers.get("location")?.startsWith("/sign-in");
-      if (answer.status !== 401 && !away) open.add(`${method} ${url} ${answer.status}`);
-    };
-    await Promise.all(routes.flatMap((route) => [ask(route, "*/*"), ask(route, "text/html")]));
+      if (answer.status !== 401) open.add(`${method} ${url} ${answer.status}`);
+    }
     expect(routes.length).toBeGreaterThan(60);
     expect([...open].sort()).toEqual([
       "GET /healthz 200",
