@@ -6,7 +6,7 @@ import { type AuthDeps, requireToken } from "./plugins/auth.ts";
 import { CookieSessions, readCookies } from "./plugins/cookie-sessions.ts";
 import { docsPages } from "./plugins/docs.ts";
 import { answerProblems, sendProblem } from "./plugins/errors.ts";
-import { sendHeaders } from "./plugins/headers.ts";
+import { sendHeaders, setHeaders } from "./plugins/headers.ts";
 import { describeRoutes } from "./plugins/openapi.ts";
 import { openRates } from "./plugins/rates.ts";
 import { requireRedis } from "./plugins/redis.ts";
@@ -43,7 +43,8 @@ export async function buildApp(deps: ApiDeps): Promise<FastifyInstance> {
     trustProxy: [...deps.http.trustProxy],
     connectionTimeout: IDLE,
     routerOptions: { maxParamLength: MAX_PARAM },
-    frameworkErrors: (error, _request, reply) => {
+    frameworkErrors: (error, request, reply) => {
+      setHeaders(request, reply);
       sendProblem(reply, new RequestError(400, "bad_request", error.message));
     },
   });

@@ -3,6 +3,7 @@ import { readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { ensureTools } from "../../scripts/tools.ts";
+import { AppError } from "../../src/core/errors.ts";
 import { type AskOptions, json, problem, startTestApi, type TestApi, TOKENS } from "../support/api.ts";
 import { type RedisServer, startRedis } from "../support/redis.ts";
 
@@ -65,6 +66,19 @@ describe("actions on one certificate", () => {
     const retried = await post(`${PATH}/retry`, { token: TOKENS.enqueue });
     expect(retried.status).toBe(202);
     expect((await json(retried)).status).toBe("queued");
+  });
+
+  it("lets a stopped account go on for admins alone", async () => {
+    const account = "letsencrypt-staging";
+    const stopped = () => api.house.stops.reason(account);
+    const refusal = new AppError("no", { code: "unauthorized", disposition: "account" });
+    await api.house.stops.stop(account, refusal);
+    await put("attention");
+    expect((await post(`${PATH}/retry`, { token: TOKENS.enqueue })).status).toBe(202);
+    expect(await stopped()).toBeDefined();
+    await put("attention");
+    expect((await post(`${PATH}/retry`)).status).toBe(202);
+    expect(await stopped()).toBeUndefined();
   });
 
   it("renews, unless it is on its way", async () => {

@@ -30,7 +30,7 @@ afterAll(async () => {
 });
 
 beforeEach(async () => {
-  api = await startTestApi(server.url);
+  api = await startTestApi(server.url, { yaml: "mail: { relays: [mail.example.com] }" });
   await api.house.redis.flushall();
 });
 
@@ -49,7 +49,7 @@ describe("POST /v1/certificates", () => {
   const body = {
     names: ["www.example.com", "Example.com"],
     vipPort: 8443,
-    mail: { from: "a@example.com", to: "b@example.com", relay: "127.0.0.1", port: 2525 },
+    mail: { from: "a@example.com", to: "b@example.com", relay: "mail.example.com", port: 2525 },
     priority: "urgent",
   };
 
@@ -72,7 +72,7 @@ describe("POST /v1/certificates", () => {
       vipPort: 8443,
       priority: 1,
     });
-    expect(line.spec.mail).toEqual(body.mail);
+    expect(line.spec.mail).toEqual({ ...body.mail, checked: true });
 
     const again = await ask("/v1/certificates", { json: body });
     expect(again.status).toBe(200);

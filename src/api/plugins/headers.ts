@@ -1,4 +1,4 @@
-import type { FastifyInstance } from "fastify";
+import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 
 /** Nothing from another host, no inline script or style, no frame around it. */
 const STRICT = {
@@ -29,16 +29,21 @@ const HSTS = "max-age=31536000";
 /** What every answer says to browsers. A route that sends files may set its own cache-control. */
 export function sendHeaders(app: FastifyInstance): void {
   app.addHook("onRequest", async (request, reply) => {
-    reply.headers({
-      "content-security-policy": request.routeOptions.config?.csp ?? POLICY,
-      "x-content-type-options": "nosniff",
-      "x-frame-options": "DENY",
-      // Not no-referrer: with that a form's Origin is "null", and over plain HTTP nothing else tells whose form it is.
-      "referrer-policy": "same-origin",
-      "cross-origin-opener-policy": "same-origin",
-      "permissions-policy": PERMISSIONS,
-      "cache-control": "no-store",
-    });
-    if (request.protocol === "https") reply.header("strict-transport-security", HSTS);
+    setHeaders(request, reply);
   });
+}
+
+/** For answers that no hook comes to. */
+export function setHeaders(request: FastifyRequest, reply: FastifyReply): void {
+  reply.headers({
+    "content-security-policy": request.routeOptions.config?.csp ?? POLICY,
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    // Not no-referrer: with that a form's Origin is "null", and over plain HTTP nothing else tells whose form it is.
+    "referrer-policy": "same-origin",
+    "cross-origin-opener-policy": "same-origin",
+    "permissions-policy": PERMISSIONS,
+    "cache-control": "no-store",
+  });
+  if (request.protocol === "https") reply.header("strict-transport-security", HSTS);
 }

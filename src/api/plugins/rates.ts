@@ -1,6 +1,7 @@
 import rateLimit from "@fastify/rate-limit";
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import { AppError } from "../../core/errors.ts";
+import { shown } from "../../intake/row.ts";
 import type { ApiDeps } from "../deps.ts";
 import type { Caller } from "../tokens.ts";
 
@@ -66,7 +67,8 @@ export class Rates {
 
   #tell(address: string): void {
     const { audit, log } = this.#deps;
-    const detail = `${MOST_WRONG} wrong tokens within a minute from ${address}`;
+    // A proxy hands on what it was told, whatever that is.
+    const detail = `${MOST_WRONG} wrong tokens within a minute from ${shown(address)}`;
     log(`The API refuses tokens for a minute: ${detail}.`);
     audit.note({ by: "api:?", action: "refused", detail }).catch((error: Error) => log(error.message));
   }
