@@ -2,6 +2,9 @@
  * How fast, how many requests and how much memory: Certherd beside a bare loop over acme-client, against the same
  * test CA in the same run, so that the machine's speed cancels out. `--rows N` (1000), `--loop N` (200) names.
  * Then how much of a CA's limits is used, beside what an ideal client would use: `--limited N` (600) names.
+ *
+ * `--load` does something else: what it costs that 50 clients read while certificates are issued (bench-load.ts), of
+ * `--rows N` (1000) names, read by `--readers N` (50); `--apart` with the API in a process of its own.
  */
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
@@ -9,8 +12,9 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { limitedOf, limitsYaml } from "../test/support/limits-yaml.ts";
 import { waitUntil } from "../test/support/temp.ts";
+import { loadProof } from "./bench-load.ts";
 import { bareLoop } from "./bench-loop.ts";
-import { exitOf, openStage, PROJECT, type Stage, startCertherd, stopProcess } from "./stage.ts";
+import { cpuSeconds, exitOf, openStage, PROJECT, type Stage, startCertherd, stopProcess } from "./stage.ts";
 
 interface Result {
   what: string;
@@ -22,14 +26,23 @@ interface Result {
 }
 
 const { values } = parseArgs({
-  options: { rows: { type: "string" }, loop: { type: "string" }, limited: { type: "string" } },
+  options: {
+    rows: { type: "string" },
+    loop: { type: "string" },
+    limited: { type: "string" },
+    load: { type: "boolean", default: false },
+    readers: { type: "string" },
+    apart: { type: "boolean", default: false },
+  },
 });
-const results = [
-  await measured(Number(values.rows ?? 1_000), certherd),
-  await measured(Number(values.loop ?? 200), loop),
-];
-report(results);
-await limited(Number(values.limited ?? 600));
+const rows = Number(values.rows ?? 1_000);
+if (values.load) await loadProof({ names: rows, readers: Number(values.readers ?? 50), apart: values.apart });
+else await beside();
+
+async function beside(): Promise<void> {
+  report([await measured(rows, certherd), await measured(Number(values.loop ?? 200), loop)]);
+  await limited(Number(values.limited ?? 600));
+}
 
 /** A stage of its own for each, as what one leaves behind at the CA would slow the other. */
 async function measured(rows: number, run: (stage: Stage, rows: number) => Promise<Result>): Promise<Result> {
@@ -142,12 +155,6 @@ async function loop(stage: Stage, rows: number): Promise<Result> {
 
 function total(stage: Stage): number {
   return Object.values(stage.requests()).reduce((sum, count) => sum + count, 0);
-}
-
-/** User and system time so far, seconds (proc(5), fields 14 and 15, in ticks of 10 ms). */
-function cpuSeconds(pid: number): number {
-  const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.split(" ") ?? [];
-  return (Number(fields[11]) + Number(fields[12])) / 100;
 }
 
 function peakMegabytes(pid: number): number {

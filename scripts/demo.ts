@@ -172,8 +172,13 @@ async function leaveRunning(
 ): Promise<void> {
   const settings = join(home, "settings.sh");
   writeSettings(settings, env);
-  say("\nAll of it goes on running until Ctrl-C. In another shell:");
+  const tokenFile = join(home, "api-token");
+  say("\nAll of it goes on running until Ctrl-C, which ends it.");
+  say(`Dashboard: http://${env.CERTHERD_LISTEN}/`);
+  say(`  Sign in with the token in ${tokenFile}`);
+  say("In another shell:");
   say(`  . ${settings}`);
+  say(`  curl -H "Authorization: Bearer $(cat ${tokenFile})" http://${env.CERTHERD_LISTEN}/v1/certificates`);
   say(`  node ${join(PROJECT, "bin/certherd.js")} show ${done[0]?.name ?? ""}`);
   if (balancer) for (const { name } of done.slice(-TO_TRY)) say(`  ${handshakeLine(balancer.port, name)}`);
   await untilInterrupted();

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { createWriteStream } from "node:fs";
+import { createWriteStream, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { startGate } from "../test/support/gate.ts";
@@ -121,6 +121,12 @@ export async function stopProcess(child: ChildProcess): Promise<number | null> {
   child.kill("SIGTERM");
   const [code] = await ended;
   return code as number | null;
+}
+
+/** User and system time of a process so far, seconds (proc(5), fields 14 and 15, in ticks of 10 ms). */
+export function cpuSeconds(pid: number): number {
+  const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.split(" ") ?? [];
+  return (Number(fields[11]) + Number(fields[12])) / 100;
 }
 
 export async function exitOf(child: ChildProcess): Promise<number | null> {

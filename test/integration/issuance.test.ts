@@ -235,7 +235,7 @@ describe("a limit that the CA tells of at a new order", () => {
     await waitUntil(async () => (await counted(`requests|${account}|acme|429`)) === 1);
     await waitUntil(async () => (await counted(`requests|${account}|acme|2xx`)) > 10);
     expect(await counted(`limited|${account}|newOrders`)).toBe(1);
-    for (const what of ["orders", "issued"]) expect(await counted(`${what}|`)).toBe(2);
+    for (const what of ["orders", "issued"]) expect(await counted(`${what}|${account}`)).toBe(2);
     const [first = 0, second = 0, third = 0] = at;
     expect(second - first).toBeGreaterThanOrEqual(2_000);
     // From then on there is one for each part of the period, of 3.6 s.
