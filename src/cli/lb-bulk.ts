@@ -5,6 +5,7 @@ import { importRows } from "../intake/import.ts";
 import { RejectedFile, rejectedPath } from "../intake/rejected.ts";
 import type { House } from "../runtime/house.ts";
 import { importDeps } from "../runtime/imports.ts";
+import { actor } from "./actor.ts";
 import { NOBODY_RENEWS, someoneRenews } from "./house.ts";
 import { failure, notServed, success } from "./lb-words.ts";
 import { type Io, note, plain, print } from "./output.ts";
@@ -15,6 +16,7 @@ export async function runBulk(house: House, io: Io, file: string): Promise<numbe
   const { maxImportBytes } = house.config;
   const { source, what } = await openCsv(file, { maxBytes: maxImportBytes });
   const rows = readRows(source, { maxBytes: maxImportBytes, what });
+  await house.audit.note({ by: actor(), action: "import", detail: file });
   const rejected = new RejectedFile(rejectedPath(file), rows.info);
   const { id, counts } = await importRows(importDeps(house), {
     rows,

@@ -83,6 +83,7 @@ it("the terms can be agreed to by a person, too", async () => {
   const { stdout, code } = await house.run(["account", "agree"]);
   expect(stdout).toMatch(/^Agreed to the terms of service of \S+: data:text/);
   expect(code).toBe(0);
+  expect(house.audited().at(-1)).toMatch(/^agree to terms ./);
   const wrong = await house.run(["account", "agree", "--terms", "https://ca.example/other"]);
   expect(wrong).toMatchObject({
     code: 2,

@@ -63,6 +63,7 @@ describe("certherd adopt", () => {
     expect(ran.stdout).toContain(`"${dir}"/acme.sh --cron --home "${dir}"`);
     expect(ran.stdout + ran.stderr).not.toContain("PRIVATE KEY");
     expect(fingerprint(dir)).toBe(before);
+    expect(house.audited()).toEqual([`adopt ${dir}`]);
     const [listed, ...others] = await house.list();
     expect(listed).toMatchObject({ name: "a.example", status: "issued" });
     expect(others).toEqual([]);

@@ -46,6 +46,7 @@ describe("the command line", () => {
       "Successfully issued and uploaded new cert b.moo.com, finished",
     ]);
     expect(code).toBe(0);
+    expect(house.audited().at(-1)).toBe(`import ${csv}`);
   });
 
   it.each([

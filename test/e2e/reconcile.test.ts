@@ -57,6 +57,7 @@ it("tells first, mends then, and ends with 1 for as long as something is left fo
   expect(real.stdout).toMatch(/key_missing:\n {2}host1\.example/);
   expect(real.stdout).toContain("1 are left for a person.");
   expect(await house.list()).toHaveLength(3);
+  expect(house.audited()).toEqual(["reconcile"]);
   // A person sees to it: it is not wanted any more.
   expect((await house.run(["remove", "host1.example"])).code).toBe(0);
   const good = await house.run(["reconcile"]);

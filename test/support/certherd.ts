@@ -68,6 +68,15 @@ export class Installation {
     return (await this.json<{ certificates: ListedCertificate[] }>("list")).certificates;
   }
 
+  /** What was asked for on this host, oldest first: action and detail. */
+  audited(): string[] {
+    return readFileSync(join(this.home, "audit.jsonl"), "utf8")
+      .trimEnd()
+      .split("\n")
+      .map((line) => JSON.parse(line) as { action: string; detail?: string })
+      .map(({ action, detail }) => (detail === undefined ? action : `${action} ${detail}`));
+  }
+
   /** Writes a CSV of the given lines, and returns its path. */
   csv(name: string, lines: readonly string[]): string {
     const path = join(this.home, name);

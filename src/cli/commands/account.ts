@@ -3,6 +3,7 @@ import type { CaConfig } from "../../config/load.ts";
 import { usageError } from "../../core/errors.ts";
 import type { CaReport } from "../../runtime/account-report.ts";
 import type { House } from "../../runtime/house.ts";
+import { actor } from "../actor.ts";
 import { withHouse } from "../house.ts";
 import { type Io, plain, print } from "../output.ts";
 
@@ -43,6 +44,8 @@ export function accountCommand(program: Command, io: Io, exit: (code: number) =>
       await withHouse(io, async (house) => {
         const { agreeTo } = await import("../../runtime/agree.ts");
         const ca = name === undefined ? house.config.cas[0] : caNamed(house, name);
+        const detail = [ca.name, options.terms].filter(Boolean).join(", ");
+        await house.audit.note({ by: actor(), action: "agree to terms", detail });
         const { terms, lifted } = await agreeTo(house, ca, options.terms);
         if (options.json) print(io, JSON.stringify({ ca: ca.name, terms, lifted }));
         else {

@@ -10,6 +10,7 @@ import { usageError } from "../../core/errors.ts";
 import { checkRow } from "../../intake/row.ts";
 import { adoptDeps, checkOwner, inTurn, withLook } from "../../runtime/adopt.ts";
 import { rowContext } from "../../runtime/imports.ts";
+import { actor } from "../actor.ts";
 import { reportAdoption } from "../adopt-report.ts";
 import { NOBODY_RENEWS, someoneRenews, withRestoredHouse } from "../house.ts";
 import { type Io, note, print } from "../output.ts";
@@ -81,6 +82,7 @@ async function run(io: Io, dir: string, options: AdoptOptions): Promise<AdoptDoc
     await checkOwner(config.home);
     return await withRestoredHouse(io, (house) =>
       inTurn(house, async () => {
+        await house.audit.note({ by: actor(), action: "adopt", detail: dir });
         const document = await adopt(adoptDeps(house, home), request);
         if (!(await someoneRenews(house))) note(io, NOBODY_RENEWS);
         return document;

@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import type { Found, Outcome, Report } from "../../reconcile/report.ts";
 import type { House } from "../../runtime/house.ts";
+import { actor } from "../actor.ts";
 import { withHouse } from "../house.ts";
 import { type Io, note, plain, print, table } from "../output.ts";
 import { Progress } from "../progress.ts";
@@ -24,6 +25,7 @@ export function reconcileCommand(program: Command, io: Io, exit: (code: number) 
     .action(async (options: { dryRun?: boolean; json?: boolean }) => {
       await withHouse(io, async (house) => {
         const startedAt = house.clock.now();
+        if (!options.dryRun) await house.audit.note({ by: actor(), action: "reconcile" });
         const report = await run(house, io, options.dryRun === true);
         const seconds = Math.round((house.clock.now() - startedAt) / 100) / 10;
         if (options.json) print(io, JSON.stringify(documentOf(report, seconds)));
