@@ -15,7 +15,7 @@ import type { House } from "./house.ts";
 import { importDeps } from "./imports.ts";
 import { limitsDocument, limitsReport } from "./limits.ts";
 import { planDocument } from "./plan-document.ts";
-import { planOf } from "./plan-specs.ts";
+import { Wanted } from "./plan-specs.ts";
 import type { Service } from "./service.ts";
 import { triage } from "./triage.ts";
 
@@ -33,7 +33,13 @@ export async function startApi(house: House): Promise<Service & { url: string }>
     intake: importDeps(house),
     actions: apiActions(house),
     limits: async () => limitsDocument(await limitsReport(house)),
-    plan: async (specs) => planDocument((await planOf(house, specs)).plan),
+    foresight: () => {
+      const wanted = new Wanted(house);
+      return {
+        add: (spec) => wanted.add(spec),
+        plan: async () => planDocument((await wanted.plan()).plan),
+      };
+    },
     doneBy: doneBy(house),
     triage: (specs, each, signal) => triage(house, specs, each, signal),
     audit: house.audit,

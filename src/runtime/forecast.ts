@@ -1,5 +1,6 @@
 import { type CertificateRecord, firstNameOf } from "../core/certificate.ts";
-import { planOrders } from "../limits/planner/planner.ts";
+import { gently } from "../core/gently.ts";
+import { planning } from "../limits/planner/planner.ts";
 import type { House } from "./house.ts";
 import { planAccounts, queuedOrders, SETTLES } from "./plan.ts";
 
@@ -56,7 +57,7 @@ export class Forecast {
 
 async function plannedTimes(house: House): Promise<ReadonlyMap<string, number>> {
   const { spillAfter, cas } = house.config;
-  const { certificates } = planOrders({
+  const steps = planning({
     now: house.clock.now(),
     accounts: await planAccounts(house),
     orders: await queuedOrders(house, true),
@@ -64,5 +65,6 @@ async function plannedTimes(house: House): Promise<ReadonlyMap<string, number>> 
     advice: false,
     ...(spillAfter === undefined || cas.length < 2 ? {} : { spillAfter }),
   });
+  const { certificates } = await gently(steps);
   return new Map(certificates.map(({ name, at }) => [name, at + SETTLES]));
 }
