@@ -59,6 +59,12 @@ export interface Actions {
   remove(record: CertificateRecord, request: { revoke: boolean; wait: boolean }): Promise<Removal>;
 }
 
+export interface Foresight {
+  add(spec: CertificateSpec): void;
+  /** When it would all be ordered, as the JSON text of `certherd plan`, in pieces. */
+  plan(): Promise<AsyncIterable<string>>;
+}
+
 export interface Triaged {
   spec: CertificateSpec;
   verdict: Verdict;
@@ -84,8 +90,8 @@ export interface ApiDeps {
   overview: Omit<OverviewDeps, "redis" | "clock" | "alive">;
   /** For all about one certificate. */
   detail: DetailDeps;
-  /** When these would be ordered, as the JSON text of `certherd plan`, in pieces. */
-  plan: (specs: readonly CertificateSpec[]) => Promise<AsyncIterable<string>>;
+  /** Takes what would be asked for, as it comes. */
+  foresight: () => Foresight;
   /** By when a certificate should be done; without it no import says when it ends. */
   doneBy?: DoneBy;
   /** Looks whether names lead here, and hands out each certificate as it is known; ends early when `signal` says so. */

@@ -14,7 +14,7 @@ import { importDeps } from "./imports.ts";
 import { bucketDocument, budgetsOf, limitsDocument, limitsReport } from "./limits.ts";
 import { Outlook } from "./outlook.ts";
 import { planDocument } from "./plan-document.ts";
-import { planOf } from "./plan-specs.ts";
+import { Wanted } from "./plan-specs.ts";
 import { renewalPolicy } from "./renewals.ts";
 import type { Service } from "./service.ts";
 import { triage } from "./triage.ts";
@@ -46,7 +46,13 @@ export async function startApi(house: House): Promise<Service & { url: string }>
       chain: (id) => chainOf(house, id),
       renewal: renewalPolicy(house),
     },
-    plan: async (specs) => planDocument((await planOf(house, specs)).plan),
+    foresight: () => {
+      const wanted = new Wanted(house);
+      return {
+        add: (spec) => wanted.add(spec),
+        plan: async () => planDocument((await wanted.plan()).plan),
+      };
+    },
     doneBy: (standings) => outlook.latest(standings),
     triage: (specs, each, signal) => triage(house, specs, each, signal),
     audit: house.audit,

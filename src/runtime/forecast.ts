@@ -1,5 +1,6 @@
 import { type CertificateRecord, firstNameOf } from "../core/certificate.ts";
-import { planOrders } from "../limits/planner/planner.ts";
+import { gently } from "../core/gently.ts";
+import { planning } from "../limits/planner/planner.ts";
 import { type PlanHouse, planAccounts, queuedOrders, SETTLES } from "./plan.ts";
 
 /**
@@ -80,7 +81,7 @@ export function whereIs({
 
 async function plannedTimes(house: PlanHouse): Promise<ReadonlyMap<string, number>> {
   const { spillAfter, cas } = house.config;
-  const { certificates } = planOrders({
+  const steps = planning({
     now: house.clock.now(),
     accounts: await planAccounts(house),
     orders: await queuedOrders(house, true),
@@ -88,5 +89,6 @@ async function plannedTimes(house: PlanHouse): Promise<ReadonlyMap<string, numbe
     advice: false,
     ...(spillAfter === undefined || cas.length < 2 ? {} : { spillAfter }),
   });
+  const { certificates } = await gently(steps);
   return new Map(certificates.map(({ name, at }) => [name, at + SETTLES]));
 }

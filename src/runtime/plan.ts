@@ -53,25 +53,31 @@ function paceOf({ requests }: CaLimits): number {
 
 /** What stands in line already, in the order in which it was asked for. `reported`: whether the plan is to tell of it. */
 export async function queuedOrders(house: PlanHouse, reported = false): Promise<PlanOrder[]> {
-  const records: CertificateRecord[] = [];
-  for (const status of UNORDERED)
-    for await (const record of house.certificates.all(status)) if (isOrder(record)) records.push(record);
   const defaultCa = house.config.cas[0].name;
+  const made = new Orders();
+  const found: (Pick<CertificateRecord, "id" | "generation" | "acceptedAt"> & { order: PlanOrder })[] = [];
+  for (const status of UNORDERED)
+    for await (const record of house.certificates.all(status)) {
+      if (!isOrder(record)) continue;
+      const { id, generation, acceptedAt, reason, until } = record;
+      const order: PlanOrder = {
+        ...made.of(record.spec, reported),
+        ca: accountOf(record, defaultCa),
+        ...(reason === "retry" && until !== undefined ? { notBefore: until } : {}),
+      };
+      found.push({ id, generation, acceptedAt, order });
+    }
   const line = await Promise.all(house.config.cas.map(({ name }) => house.producer.placesInLine(name)));
-  const placeOf = ({ id, generation }: CertificateRecord): number => {
+  const placeOf = ({ id, generation }: Pick<CertificateRecord, "id" | "generation">): number => {
     const [admit, check] = [jobIds.admit(id, generation), jobIds.check(id, generation)];
     // Who is not in line sleeps in a waiting room: it was in line before.
     return (
       line.map((places) => places.get(admit) ?? places.get(check)).find((place) => place !== undefined) ?? -1
     );
   };
-  const placed = records.map((record) => ({ record, place: placeOf(record) }));
-  placed.sort((a, b) => a.place - b.place || a.record.acceptedAt - b.record.acceptedAt);
-  return placed.map(({ record }) => ({
-    ...planOrder(record.spec, reported),
-    ca: accountOf(record, defaultCa),
-    ...(record.reason === "retry" && record.until !== undefined ? { notBefore: record.until } : {}),
-  }));
+  const placed = found.map((one) => ({ ...one, place: placeOf(one) }));
+  placed.sort((a, b) => a.place - b.place || a.acceptedAt - b.acceptedAt);
+  return placed.map(({ order }) => order);
 }
 
 /** Nobody knows when a customer will have set a record, or when somebody here will have mended something. */
@@ -80,14 +86,30 @@ function isOrder({ status, reason }: CertificateRecord): boolean {
 }
 
 export function planOrder(spec: CertificateSpec, reported: boolean): PlanOrder {
-  const { names, priority, ca } = spec;
-  return {
-    name: names[0] ?? "",
-    ...(names.length > 1 ? { names } : {}),
-    domains: [...new Set(names.map(domainOf))],
-    set: namesKey(names),
-    priority,
-    reported,
-    ...(ca === undefined ? {} : { ca }),
-  };
+  return new Orders().of(spec, reported);
+}
+
+/** Makes orders for the planner of what was asked for; many have their domains in common, which are kept once. */
+export class Orders {
+  readonly #domains = new Map<string, readonly string[]>();
+
+  of({ names, priority, ca }: CertificateSpec, reported: boolean): PlanOrder {
+    return {
+      name: names[0] ?? "",
+      ...(names.length > 1 ? { names } : {}),
+      domains: this.#domainsOf(names),
+      set: namesKey(names),
+      priority,
+      reported,
+      ...(ca === undefined ? {} : { ca }),
+    };
+  }
+
+  #domainsOf(names: readonly string[]): readonly string[] {
+    const domains = [...new Set(names.map(domainOf))];
+    const key = domains.join(" ");
+    const known = this.#domains.get(key) ?? domains;
+    this.#domains.set(key, known);
+    return known;
+  }
 }

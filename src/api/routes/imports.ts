@@ -1,14 +1,12 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { ZodTypeProvider } from "fastify-type-provider-zod";
 import type { z } from "zod";
-import type { CertificateSpec } from "../../core/certificate.ts";
 import { type CsvInfo, readRows } from "../../intake/csv.ts";
 import { importCertificates, importDocument } from "../../intake/documents.ts";
 import { type ImportResult, importRows } from "../../intake/import.ts";
 import type { Fault } from "../../intake/row.ts";
 import { FaultFile } from "../../store/faults.ts";
 import type { ImportPlace } from "../../store/imports.ts";
-import type { AcceptAction } from "../../store/record.ts";
 import { actorOf } from "../actor.ts";
 import type { ApiDeps } from "../deps.ts";
 import { isToBeDone, passingFiles } from "../foreseen.ts";
@@ -145,7 +143,7 @@ async function takeIn(
   const upload = new Upload(request.raw, deps.maxImportBytes);
   const rows = readRows(upload, { maxBytes: deps.maxImportBytes, what: "The body" });
   const files = dryRun ? await passingFiles(deps, reply) : deps.intake.files;
-  const foreseen: CertificateSpec[] = [];
+  const foreseen = dryRun ? deps.foresight() : undefined;
   const work = importRows(
     { ...deps.intake, files },
     {
@@ -154,13 +152,9 @@ async function takeIn(
       source,
       notify: query.notify ?? deps.notify,
       dryRun,
-      ...(dryRun
-        ? {
-            onForeseen: (spec: CertificateSpec, action: AcceptAction) => {
-              if (isToBeDone(action)) foreseen.push(spec);
-            },
-          }
-        : {}),
+      onForeseen: (spec, action) => {
+        if (isToBeDone(action)) foreseen?.add(spec);
+      },
     },
   );
   // Lets go of the request, which has still to be answered.
@@ -170,8 +164,8 @@ async function takeIn(
     throw error;
   });
   const document = resultDocument(deps, result, rows.info, dryRun);
-  const answer = dryRun
-    ? withMember("plan", await whileRedisAnswers(deps.redis, deps.plan(foreseen)), document)
+  const answer = foreseen
+    ? withMember("plan", await whileRedisAnswers(deps.redis, foreseen.plan()), document)
     : document;
   if (!dryRun) reply.header("location", `/v1/imports/${result.id}`);
   await reply

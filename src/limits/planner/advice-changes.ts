@@ -1,3 +1,4 @@
+import type { Stepwise } from "../../core/gently.ts";
 import { grouped } from "../../core/grouped.ts";
 import type { BucketState } from "../buckets.ts";
 import { emission } from "../gcra.ts";
@@ -29,7 +30,7 @@ export function canRegroup(order: PlanOrder, now: number): boolean {
 }
 
 /** The names of each registered domain together, as SANs of as few certificates as can hold them. */
-export function joined(input: PlanInput, wanted: (order: PlanOrder) => boolean): Regrouped {
+export function* joined(input: PlanInput, wanted: (order: PlanOrder) => boolean): Stepwise<Regrouped> {
   const groups = grouped(
     input.orders.filter((order) => canRegroup(order, input.now) && wanted(order)),
     ({ domains, ca }) => `${domains[0]} ${ca ?? ""}`,
@@ -39,6 +40,7 @@ export function joined(input: PlanInput, wanted: (order: PlanOrder) => boolean):
   let names = 0;
   let certificates = 0;
   for (const group of groups.values()) {
+    yield;
     if (group.length < 2) continue;
     for (const chunk of chunks(group, input.maxNames ?? MOST_NAMES)) {
       const size = chunk.reduce((sum, order) => sum + namesOf(order).length, 0);
@@ -138,11 +140,11 @@ export function lifted(
  * The least count per period with which a bucket would hold none of the orders at these times (ascending), as two
  * leading digits: it is for a form. `inHand`: tokens that are never used.
  */
-export function neededCount(
+export function* neededCount(
   times: readonly number[],
   limit: Limit,
   { state, now, inHand }: { state: BucketState | undefined; now: number; inHand: number },
-): number {
+): Stepwise<number> {
   const used = state ? Math.max(0, state.tat - now) / emission(limit) + state.holds : 0;
   const fits = (count: number): boolean => {
     const interval = emission({ count, period: limit.period });
@@ -156,6 +158,7 @@ export function neededCount(
   let low = limit.count;
   let high = Math.max(low, Math.ceil(used) + times.length + inHand);
   while (low < high) {
+    yield;
     const middle = Math.floor((low + high) / 2);
     if (fits(middle)) high = middle;
     else low = middle + 1;

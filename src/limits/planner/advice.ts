@@ -1,4 +1,5 @@
 import { humanDuration } from "../../core/duration.ts";
+import type { Stepwise } from "../../core/gently.ts";
 import type { OrderLimit } from "../table.ts";
 import { joined, lifted, namesOf, neededCount, type Regrouped, wildcard } from "./advice-changes.ts";
 import type { Advice, LimitWait, PlanInput, PlanOrder } from "./plan.ts";
@@ -34,22 +35,22 @@ interface Trial {
 const NONE: ReadonlyMap<PlanOrder, number> = new Map();
 
 /** What would help the most, each way tried out on the whole plan. `limits` are those of `scheduled`. */
-export function advise(
+export function* advise(
   input: PlanInput,
   scheduled: readonly Placement[],
   limits: readonly LimitWait[],
-): Advice[] {
+): Stepwise<Advice[]> {
   const tries = input.orders.length * input.accounts.length > MANY ? 1 : LOOKED_AT;
   const domains = waitsFor(limits, "certificatesPerDomain");
   const keys = [...new Set(domains.map(({ key }) => key))];
   const accounts = waitsFor(limits, "newOrders").slice(0, tries);
-  const trials = [
-    ...keys.slice(0, tries).flatMap((key) => domainRegrouped(input, scheduled, key)),
-    ...[...accounts, ...domains.slice(0, tries)].flatMap((wait) => override(input, scheduled, wait)),
-    ...accounts.flatMap((wait) => accountJoined(input, scheduled, wait)),
-    ...(accounts.length === 0 && keys.length > 1 ? allJoined(input, new Set(keys)) : []),
-  ];
-  return helpful(trials, scheduled, input);
+  const trials: Trial[] = [];
+  for (const key of keys.slice(0, tries)) trials.push(...(yield* domainRegrouped(input, scheduled, key)));
+  for (const wait of [...accounts, ...domains.slice(0, tries)])
+    trials.push(...(yield* override(input, scheduled, wait)));
+  for (const wait of accounts) trials.push(...(yield* accountJoined(input, scheduled, wait)));
+  if (accounts.length === 0 && keys.length > 1) trials.push(...(yield* allJoined(input, new Set(keys))));
+  return yield* helpful(trials, scheduled, input);
 }
 
 /** The one first that holds somebody the longest. */
@@ -57,10 +58,20 @@ function waitsFor(limits: readonly LimitWait[], kind: OrderLimit): LimitWait[] {
   return limits.filter(({ limit }) => limit === kind).sort((a, b) => b.until - a.until);
 }
 
-function domainRegrouped(input: PlanInput, scheduled: readonly Placement[], domain: string): Trial[] {
+function* domainRegrouped(
+  input: PlanInput,
+  scheduled: readonly Placement[],
+  domain: string,
+): Stepwise<Trial[]> {
   const concerns = ({ domains }: PlanOrder): boolean => domains.includes(domain);
   const limit = "certificatesPerDomain";
-  const trials = joinTrials(input, joined(input, concerns), { limit, key: domain }, domain, concerns);
+  const trials = yield* joinTrials(
+    input,
+    yield* joined(input, concerns),
+    { limit, key: domain },
+    domain,
+    concerns,
+  );
   const held = scheduled.filter(
     (one) => one.order.reported && one.held?.limit === limit && one.held.subject === domain,
   );
@@ -73,44 +84,50 @@ function domainRegrouped(input: PlanInput, scheduled: readonly Placement[], doma
     trials.push({
       advice: { kind: "wildcard", limit, key: domain, names: single.names, orders: 1 },
       text: `Order one wildcard certificate ${single.name} for the ${counted(single.names, "name")} below it (it needs dns-01)`,
-      scheduled: schedule({ ...input, orders: single.orders }),
+      scheduled: yield* schedule({ ...input, orders: single.orders }),
       concerns,
       stands: single.stands,
     });
   return trials;
 }
 
-function accountJoined(input: PlanInput, scheduled: readonly Placement[], { ca, key }: LimitWait): Trial[] {
+function* accountJoined(
+  input: PlanInput,
+  scheduled: readonly Placement[],
+  { ca, key }: LimitWait,
+): Stepwise<Trial[]> {
   const here = new Set(scheduled.filter(({ account }) => account.ca === ca).map(({ order }) => order));
-  const change = joined(input, (order) => here.has(order));
-  return joinTrials(input, change, { limit: "newOrders", key }, "each registered domain", () => true);
+  yield;
+  const change = yield* joined(input, (order) => here.has(order));
+  return yield* joinTrials(input, change, { limit: "newOrders", key }, "each registered domain", () => true);
 }
 
-function allJoined(input: PlanInput, domains: ReadonlySet<string>): Trial[] {
+function* allJoined(input: PlanInput, domains: ReadonlySet<string>): Stepwise<Trial[]> {
   const concerns = (order: PlanOrder): boolean => order.domains.some((domain) => domains.has(domain));
   const about = `each of the ${thousands(domains.size)} registered domains that wait`;
-  return joinTrials(
+  return yield* joinTrials(
     input,
-    joined(input, concerns),
+    yield* joined(input, concerns),
     { limit: "certificatesPerDomain", key: "" },
     about,
     concerns,
   );
 }
 
-function joinTrials(
+function* joinTrials(
   input: PlanInput,
   { orders, names, certificates, stands }: Regrouped,
   about: Pick<Advice, "limit" | "key">,
   whose: string,
   concerns: Trial["concerns"],
-): Trial[] {
+): Stepwise<Trial[]> {
   if (stands.size === 0) return [];
+  yield;
   return [
     {
       advice: { kind: "join", ...about, names, orders: certificates },
       text: `Put the names of ${whose} together as SANs, ${counted(names, "name")} in ${counted(certificates, "certificate")}`,
-      scheduled: schedule({ ...input, orders }),
+      scheduled: yield* schedule({ ...input, orders }),
       concerns,
       stands,
     },
@@ -118,16 +135,21 @@ function joinTrials(
 }
 
 /** So high a limit that it holds nobody any more. */
-function override(input: PlanInput, scheduled: readonly Placement[], { limit, key, ca }: LimitWait): Trial[] {
+function* override(
+  input: PlanInput,
+  scheduled: readonly Placement[],
+  { limit, key, ca }: LimitWait,
+): Stepwise<Trial[]> {
   const subject = limit === "newOrders" ? "" : key;
   const account = input.accounts.find((one) => one.ca === ca);
   const allowed = account?.limit(limit, subject);
   if (!account || !allowed) return [];
   const spends = ({ domains, exempt }: PlanOrder): boolean =>
     exempt !== true && (limit === "newOrders" || domains.includes(subject));
-  const freed = schedule({ ...input, accounts: lifted(input.accounts, ca, limit, subject) });
+  const freed = yield* schedule({ ...input, accounts: lifted(input.accounts, ca, limit, subject) });
   const times = freed.filter((one) => one.account.ca === ca && spends(one.order)).map(({ at }) => at);
-  const count = neededCount(times, allowed, {
+  yield;
+  const count = yield* neededCount(times, allowed, {
     state: account.bucket(limit, subject),
     now: input.now,
     inHand: limit === "newOrders" ? 1 : 0,
@@ -152,7 +174,16 @@ function override(input: PlanInput, scheduled: readonly Placement[], { limit, ke
 const PART = 0.05;
 
 /** When those that it is about, and all together, would be done, and how long the names wait in sum. */
-function outcome(scheduled: readonly Placement[], { concerns, stands }: Pick<Trial, "concerns" | "stands">) {
+interface Outcome {
+  own: number;
+  all: number;
+  sum: number;
+}
+
+function outcome(
+  scheduled: readonly Placement[],
+  { concerns, stands }: Pick<Trial, "concerns" | "stands">,
+): Outcome {
   let own = 0;
   let all = 0;
   let sum = 0;
@@ -166,16 +197,21 @@ function outcome(scheduled: readonly Placement[], { concerns, stands }: Pick<Tri
 }
 
 /** Those that help, the ones first with which all is finished first, and then those that spare names the most waiting. */
-function helpful(
+function* helpful(
   trials: readonly Trial[],
   scheduled: readonly Placement[],
   { now, settle }: PlanInput,
-): Advice[] {
+): Stepwise<Advice[]> {
   const seen = new Set<string>();
-  return trials
-    .flatMap((trial) => {
-      const before = outcome(scheduled, { ...trial, stands: NONE });
-      const after = outcome(trial.scheduled, trial);
+  const outcomes: { trial: Trial; before: Outcome; after: Outcome }[] = [];
+  for (const trial of trials) {
+    const before = outcome(scheduled, { ...trial, stands: NONE });
+    yield;
+    outcomes.push({ trial, before, after: outcome(trial.scheduled, trial) });
+    yield;
+  }
+  return outcomes
+    .flatMap(({ trial, before, after }) => {
       const worth = (until: number): number => Math.max(WORTH, (until - now) * PART);
       const sooner = before.all - after.all >= worth(before.all);
       if (!sooner && (before.own - after.own < worth(before.own) || after.all - before.all >= WORTH))

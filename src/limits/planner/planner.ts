@@ -1,3 +1,4 @@
+import { atOnce, type Stepwise } from "../../core/gently.ts";
 import { advise } from "./advice.ts";
 import type { LimitWait, Plan, PlanInput, PlannedOrder } from "./plan.ts";
 import { schedule } from "./schedule.ts";
@@ -9,9 +10,16 @@ import type { Placement } from "./simulation.ts";
  * spend of the same buckets.
  */
 export function planOrders(input: PlanInput): Plan {
-  const scheduled = schedule(input);
+  return atOnce(planning(input));
+}
+
+/** The same, to be left and taken up again. */
+export function* planning(input: PlanInput): Stepwise<Plan> {
+  const scheduled = yield* schedule(input);
   const reported = scheduled.filter(({ order }) => order.reported);
+  yield;
   const limits = waitsOf(reported);
+  yield;
   const first = reported[0];
   const half = reported[Math.ceil(reported.length / 2) - 1];
   const last = reported.at(-1);
@@ -22,7 +30,7 @@ export function planOrders(input: PlanInput): Plan {
       : {}),
     limits,
     certificates: reported.map(planned),
-    advice: input.advice === false ? [] : advise(input, scheduled, limits),
+    advice: input.advice === false ? [] : yield* advise(input, scheduled, limits),
   };
 }
 
@@ -43,15 +51,13 @@ function keyOf({ order, account, held }: Pick<Placement, "order" | "account" | "
   }
 }
 
-/** `scheduled` is in the order of time, so the last one seen of a limit is the last one that it holds. */
+/** `scheduled` is in the order of time, so the last one seen of a limit is the last one that it holds. A bucket is one. */
 function waitsOf(scheduled: readonly Placement[]): LimitWait[] {
-  const waits = new Map<string, LimitWait>();
+  const waits = new Map<NonNullable<Placement["held"]>, LimitWait>();
   for (const { order, at, account, held } of scheduled) {
     if (!held) continue;
-    const { limit, subject } = held;
-    const id = `${account.ca} ${limit} ${subject}`;
-    const wait = waits.get(id) ?? {
-      limit,
+    const wait = waits.get(held) ?? {
+      limit: held.limit,
       key: keyOf({ order, account, held }),
       ca: account.ca,
       waits: 0,
@@ -59,7 +65,7 @@ function waitsOf(scheduled: readonly Placement[]): LimitWait[] {
     };
     wait.waits++;
     wait.until = at;
-    waits.set(id, wait);
+    waits.set(held, wait);
   }
   return [...waits.values()].sort((a, b) => b.waits - a.waits || b.until - a.until);
 }

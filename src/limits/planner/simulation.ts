@@ -1,9 +1,12 @@
+import type { Stepwise } from "../../core/gently.ts";
 import { type PlanBucket, PlanBuckets } from "./bucket.ts";
 import { Heap } from "./heap.ts";
 import { Line, type Mark } from "./line.ts";
 import type { PlanAccount, PlanOrder } from "./plan.ts";
 import { Rooms } from "./rooms.ts";
 
+/** Steps between two moments at which it can be left; a few milliseconds. */
+const STEPS = 2_000;
 const NEVER = Number.POSITIVE_INFINITY;
 
 /** An order, and when it goes. */
@@ -28,7 +31,7 @@ export function simulate(
   account: PlanAccount,
   orders: readonly PlanOrder[],
   { now, settle }: { now: number; settle: number },
-): Placement[] {
+): Stepwise<Placement[]> {
   return new Simulation(account, orders, now, settle).run();
 }
 
@@ -69,15 +72,16 @@ class Simulation {
     this.#newOrders = this.#buckets.get("newOrders", "");
     this.#start = Math.max(now, account.blockedUntil ?? now);
     this.#time = this.#start;
-    orders.forEach((_, order) => {
-      if (this.#dueAt(order) > this.#time) this.#later.push(order);
-      else this.#arrive(order);
-    });
-    this.#later.sort((a, b) => this.#dueAt(a) - this.#dueAt(b));
   }
 
-  run(): Placement[] {
-    while (this.#step());
+  *run(): Stepwise<Placement[]> {
+    for (const order of this.#orders.keys()) {
+      if (this.#dueAt(order) > this.#time) this.#later.push(order);
+      else this.#arrive(order);
+      if (order % STEPS === 0) yield;
+    }
+    this.#later.sort((a, b) => this.#dueAt(a) - this.#dueAt(b));
+    for (let step = 1; this.#step(); step++) if (step % STEPS === 0) yield;
     return this.#placements;
   }
 

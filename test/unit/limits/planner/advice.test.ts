@@ -1,4 +1,5 @@
 import { describe, expect, it } from "vitest";
+import { atOnce } from "../../../../src/core/gently.ts";
 import { neededCount } from "../../../../src/limits/planner/advice-changes.ts";
 import type { Advice, PlanAccount, PlanInput, PlanOrder } from "../../../../src/limits/planner/plan.ts";
 import { planOrders } from "../../../../src/limits/planner/planner.ts";
@@ -145,19 +146,21 @@ describe("the limit that is needed", () => {
     const hourly = Array.from({ length: 500 }, (_, i) => NOW + i * HOUR);
     const state = undefined;
     // 500 within 499 hours: what the bucket holds, and what comes back in just under three weeks.
-    expect(neededCount(hourly, limit, { state, now: NOW, inHand: 0 })).toBe(130);
+    expect(atOnce(neededCount(hourly, limit, { state, now: NOW, inHand: 0 }))).toBe(130);
     expect(
-      neededCount(
-        hourly.map(() => NOW),
-        limit,
-        { state, now: NOW, inHand: 0 },
+      atOnce(
+        neededCount(
+          hourly.map(() => NOW),
+          limit,
+          { state, now: NOW, inHand: 0 },
+        ),
       ),
     ).toBe(500);
   });
 
   it("takes account of what is spent", () => {
     const state = { tat: NOW + 20 * DOMAIN_STEP, holds: 10 };
-    expect(neededCount(Array(100).fill(NOW), limit, { state, now: NOW, inHand: 0 })).toBe(130);
+    expect(atOnce(neededCount(Array(100).fill(NOW), limit, { state, now: NOW, inHand: 0 }))).toBe(130);
   });
 });
 
