@@ -2,6 +2,7 @@
  * How fast, how many requests and how much memory: Certherd beside a bare loop over acme-client, against the same
  * test CA in the same run, so that the machine's speed cancels out. `--rows N` (1000), `--loop N` (200) names.
  * Then how much of a CA's limits is used, beside what an ideal client would use: `--limited N` (600) names.
+ * `--api` measures the HTTP API instead: see bench-api.ts.
  */
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
@@ -9,6 +10,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { limitedOf, limitsYaml } from "../test/support/limits-yaml.ts";
 import { waitUntil } from "../test/support/temp.ts";
+import { benchApi } from "./bench-api.ts";
 import { bareLoop } from "./bench-loop.ts";
 import { exitOf, openStage, PROJECT, type Stage, startCertherd, stopProcess } from "./stage.ts";
 
@@ -22,14 +24,30 @@ interface Result {
 }
 
 const { values } = parseArgs({
-  options: { rows: { type: "string" }, loop: { type: "string" }, limited: { type: "string" } },
+  options: {
+    rows: { type: "string" },
+    loop: { type: "string" },
+    limited: { type: "string" },
+    api: { type: "boolean" },
+    certificates: { type: "string" },
+    seconds: { type: "string" },
+  },
 });
-const results = [
-  await measured(Number(values.rows ?? 1_000), certherd),
-  await measured(Number(values.loop ?? 200), loop),
-];
-report(results);
-await limited(Number(values.limited ?? 600));
+if (values.api)
+  await benchApi({
+    certificates: Number(values.certificates ?? 100_000),
+    seconds: Number(values.seconds ?? 20),
+  });
+else await issuing();
+
+async function issuing(): Promise<void> {
+  const results = [
+    await measured(Number(values.rows ?? 1_000), certherd),
+    await measured(Number(values.loop ?? 200), loop),
+  ];
+  report(results);
+  await limited(Number(values.limited ?? 600));
+}
 
 /** A stage of its own for each, as what one leaves behind at the CA would slow the other. */
 async function measured(rows: number, run: (stage: Stage, rows: number) => Promise<Result>): Promise<Result> {
