@@ -6,6 +6,7 @@
  * `--load` does something else: what it costs that 50 clients read while certificates are issued (bench-load.ts), of
  * `--rows N` (1000) names, read by `--readers N` (50); `--apart` with the API in a process of its own.
  * `--import` measures something else, and nothing of that: what the API takes for 10,000 and for 100,000 rows.
+ * `--api` measures pages of certificates: bench-api.ts.
  */
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:http";
@@ -13,6 +14,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { limitedOf, limitsYaml } from "../test/support/limits-yaml.ts";
 import { waitUntil } from "../test/support/temp.ts";
+import { benchApi } from "./bench-api.ts";
 import { benchImport } from "./bench-import.ts";
 import { loadProof } from "./bench-load.ts";
 import { bareLoop } from "./bench-loop.ts";
@@ -36,11 +38,19 @@ const { values } = parseArgs({
     readers: { type: "string" },
     apart: { type: "boolean", default: false },
     import: { type: "boolean", default: false },
+    api: { type: "boolean", default: false },
+    certificates: { type: "string" },
+    seconds: { type: "string" },
   },
 });
 const rows = Number(values.rows ?? 1_000);
 if (values.load) await loadProof({ names: rows, readers: Number(values.readers ?? 50), apart: values.apart });
 else if (values.import) await benchImport([10_000, 100_000]);
+else if (values.api)
+  await benchApi({
+    certificates: Number(values.certificates ?? 100_000),
+    seconds: Number(values.seconds ?? 20),
+  });
 else await beside();
 
 async function beside(): Promise<void> {

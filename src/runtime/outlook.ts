@@ -47,7 +47,7 @@ interface Planner extends Service {
 export class Outlook implements Service {
   readonly #house: House;
   #planner: Promise<Planner> | undefined;
-  #planning: Promise<void> | undefined;
+  #planning: { since: number; done: Promise<void> } | undefined;
   #plan: { last: number | undefined; at: number; took: number } | undefined;
 
   constructor(house: House) {
@@ -107,11 +107,18 @@ export class Outlook implements Service {
     const { clock } = this.#house;
     const plan = this.#plan;
     if (plan && clock.now() < plan.at + Math.max(lifetime, plan.took * REST)) return;
-    this.#planning ??= this.#make().finally(() => {
+    this.#planning ??= this.#begin();
+    const isWorthIt = plan === undefined || (lifetime === SHORT_LIFETIME && plan.took < PATIENCE);
+    const left = this.#planning.since + PATIENCE - clock.now();
+    if (isWorthIt && left > 0)
+      await Promise.race([this.#planning.done, sleep(left, undefined, { ref: false })]);
+  }
+
+  #begin(): { since: number; done: Promise<void> } {
+    const done = this.#make().finally(() => {
       this.#planning = undefined;
     });
-    const isWorthIt = plan === undefined || (lifetime === SHORT_LIFETIME && plan.took < PATIENCE);
-    if (isWorthIt) await Promise.race([this.#planning, sleep(PATIENCE, undefined, { ref: false })]);
+    return { since: this.#house.clock.now(), done };
   }
 
   async #make(): Promise<void> {

@@ -14,6 +14,7 @@ import {
 import { rfc3339 } from "../core/clock.ts";
 import { countedCode } from "../core/failure-codes.ts";
 import { keys } from "./keys.ts";
+import { readScript } from "./read-script.ts";
 import {
   type AcceptAction,
   type Accepted,
@@ -46,10 +47,13 @@ export type {
 } from "./record.ts";
 
 const STATUS_PREFIX = keys.status("" as Status);
+const CERTIFICATE_PREFIX = keys.certificate("");
 const WAITING_PREFIX = keys.waiting("" as Reason);
 const IMPORT_PREFIX = keys.import("");
 /** Records read in one round trip. */
 const SLICE = 500;
+/** Records read by one script: Redis does nothing else meanwhile, for about a millisecond. */
+const READ_AT_ONCE = 250;
 
 export type Standing = Pick<CertificateRecord, "status" | "reason">;
 
@@ -128,10 +132,11 @@ export class CertificateStore {
   }
 
   async getMany(ids: readonly string[]): Promise<(CertificateRecord | undefined)[]> {
-    const pipeline = this.#redis.pipeline();
-    for (const id of ids) pipeline.hmget(keys.certificate(id), ...FIELDS);
-    const rows = (await execAll(pipeline)) as (string | null)[][];
-    return rows.map((row, index) => toRecord(ids[index] ?? "", row));
+    const pipeline = readScript.pipeline(this.#redis);
+    for (let from = 0; from < ids.length; from += READ_AT_ONCE)
+      readScript.queue(pipeline, [CERTIFICATE_PREFIX], ids.slice(from, from + READ_AT_ONCE));
+    const rows = ((await execAll(pipeline)) as string[][]).flat();
+    return rows.map((row, index) => toRecord(ids[index] ?? "", JSON.parse(row) as (string | false)[]));
   }
 
   /** The same without those that are not there. */

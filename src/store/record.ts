@@ -119,7 +119,7 @@ function leafFields({ leaf, schedule }: Pick<Transition, "leaf" | "schedule">): 
 }
 
 /** The record of a hash; undefined where there is none. */
-export function toRecord(id: string, row: (string | null)[]): CertificateRecord | undefined {
+export function toRecord(id: string, row: readonly (string | null | false)[]): CertificateRecord | undefined {
   const [
     spec,
     status,
@@ -144,9 +144,9 @@ export function toRecord(id: string, row: (string | null)[]): CertificateRecord 
     id,
     spec: JSON.parse(spec) as CertificateSpec,
     status: status as Status,
-    attempts: Number(attempts ?? 0),
-    generation: Number(generation ?? 0),
-    acceptedAt: Number(acceptedAt ?? 0),
+    attempts: Number(attempts || 0),
+    generation: Number(generation || 0),
+    acceptedAt: Number(acceptedAt || 0),
     ...(reason ? { reason: reason as NonNullable<CertificateRecord["reason"]> } : {}),
     ...(detail ? { detail } : {}),
     ...(until ? { until: Number(until) } : {}),
