@@ -106,6 +106,15 @@ describe("actions on one certificate", () => {
     await problem(await ask(PATH, { method: "DELETE" }), 404, "not_found");
   });
 
+  it("is removed once by several who ask at once", async () => {
+    await post("/v1/certificates", { json: { names: [NAME] } });
+    const answers = await Promise.all(Array.from({ length: 6 }, () => ask(PATH, { method: "DELETE" })));
+    const statuses = answers.map(({ status }) => status);
+    expect(statuses).toContain(200);
+    expect(statuses.filter((status) => status !== 200 && status !== 404)).toEqual([]);
+    expect(await api.house.certificates.count()).toBe(0);
+  });
+
   it("answers 404 for what is not there, and 403 for what a token may not do", async () => {
     for (const action of ACTIONS) {
       await problem(await post(`/v1/certificates/nobody.example/${action}`), 404, "not_found");

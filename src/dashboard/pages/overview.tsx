@@ -209,7 +209,11 @@ function Expiry({ overview: { expiry } }: { overview: Overview }) {
       : `${count(all, "certificate ends", "certificates end")} within the next 90 days unless renewed before, most of them on ${date(most.day)} (${number(most.count)}).`;
   return (
     <Card title="Ends over the next 90 days">
-      <Chart summary={summary} x={x} y={y} kind="bars" unit="certificates" nameOf={dayOf} />
+      {all === 0 ? (
+        <p class="soft">{summary}</p>
+      ) : (
+        <Chart summary={summary} x={x} y={y} kind="bars" unit="certificates" nameOf={dayOf} />
+      )}
     </Card>
   );
 }

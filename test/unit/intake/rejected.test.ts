@@ -120,6 +120,29 @@ describe("the rejected file", () => {
   });
 });
 
+describe("written in place", () => {
+  const row = { line: 1, raw: ["a_b.example"] };
+  const fault: Fault = { line: 1, domain: "", column: "DOMAIN", value: "=a", reason: "no" };
+
+  it("stays as far as it has come", async () => {
+    const file = new RejectedFile(target, { header: undefined }, { inPlace: true });
+    await file.flush();
+    expect(await readdir(directory)).toEqual([]);
+    await file.add(row, [fault]);
+    await file.flush();
+    const text = await readFile(target, "utf8");
+    expect(text.split("\n")[1]).toBe("a_b.example,,,,,,,1,DOMAIN,'=a,no");
+    await file.add(row, [fault]);
+    await file.abort();
+    expect(await readFile(target, "utf8")).toBe(text);
+  });
+
+  it("is not there where nothing is wrong", async () => {
+    expect(await new RejectedFile(target, { header: undefined }, { inPlace: true }).close()).toBeUndefined();
+    expect(await readdir(directory)).toEqual([]);
+  });
+});
+
 describe("an import that fails", () => {
   const row = { line: 1, raw: ["a_b.example"] };
   const fault: Fault = {
