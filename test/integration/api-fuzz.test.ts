@@ -75,6 +75,7 @@ async function fault(route: Route, answer: Response): Promise<string | undefined
 
 /** An answer of another shape than the documented one. */
 function unlike({ operation }: Route, status: number, type: string, text: string): string | undefined {
+  if (status === 204) return operation.responses["204"] && text === "" ? undefined : "204 is not documented";
   const schema = operation.responses[String(status)]?.content?.[type]?.schema;
   if (!schema) return status < 300 ? `${status} ${type} is not documented` : undefined;
   if (type !== "application/json") return undefined;

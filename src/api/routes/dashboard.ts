@@ -35,6 +35,7 @@ export async function dashboardRoutes(app: FastifyInstance, folder: string): Pro
     index: false,
     // There is one route for each file that is there: what is asked for cannot lead anywhere else.
     wildcard: false,
+    globIgnore: ["**/*.br", "**/*.gz"],
   });
   for (const path of PAGES)
     app.get(path, { config: { access: "page", redis: false } }, async (_request, reply) =>
