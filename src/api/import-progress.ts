@@ -18,6 +18,7 @@ export function importSummary({ id, source, at, counts, read, ended, open }: Imp
 /** How the certificates of an import stand, and when the last of them should be done. */
 interface Standings {
   statuses: Partial<Record<Status, number>>;
+  waiting: Partial<Record<Reason, number>>;
   /** Milliseconds since the epoch. */
   finishesAt: number | undefined;
 }
@@ -51,10 +52,11 @@ export class Progress {
 
   /** The counts are those of the record; the statuses may be some seconds old. */
   async of(record: ImportRecord): Promise<ImportProgress> {
-    const { statuses, finishesAt } = await this.#standings(record);
+    const { statuses, waiting, finishesAt } = await this.#standings(record);
     return {
       ...importSummary(record),
       statuses,
+      waiting,
       finishesAt: finishesAt === undefined ? null : rfc3339(finishesAt),
     };
   }
@@ -80,15 +82,19 @@ export class Progress {
   async #look(id: string): Promise<Standings> {
     const { imports, certificates, doneBy } = this.#deps;
     const statuses: Partial<Record<Status, number>> = {};
+    const waiting: Partial<Record<Reason, number>> = {};
     let finishesAt: number | undefined;
     for await (const ids of imports.certificates(id)) {
       const there = (await certificates.standings(ids)).flatMap((standing, index) =>
         standing ? [{ id: ids[index] ?? "", ...standing }] : [],
       );
-      for (const { status } of there) statuses[status] = (statuses[status] ?? 0) + 1;
+      for (const { status, reason } of there) {
+        statuses[status] = (statuses[status] ?? 0) + 1;
+        if (status === "waiting" && reason) waiting[reason] = (waiting[reason] ?? 0) + 1;
+      }
       const at = await doneBy?.(there);
       if (at !== undefined) finishesAt = Math.max(finishesAt ?? 0, at);
     }
-    return { statuses, finishesAt };
+    return { statuses, waiting, finishesAt };
   }
 }

@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import type { CertificateSpec } from "../core/certificate.ts";
 import { asAppError } from "../core/errors.ts";
+import { registeredDomain } from "../core/names.ts";
 import type { Triage, Triaged } from "./deps.ts";
 import { problemOf } from "./problems.ts";
 import type { TriageLine, TriageReport } from "./schemas/triage.ts";
@@ -76,6 +77,7 @@ class Findings {
     const { kind, ...what } = verdict;
     this.#waiting.push({
       name: spec.names[0] ?? "",
+      domain: registeredDomain(spec.names[0] ?? ""),
       kind,
       ...what,
       ...("records" in what ? { records: what.records.map((record) => ({ ...record })) } : {}),

@@ -97,6 +97,7 @@ describe("POST /v1/triage", () => {
       waiting: [
         {
           name: "away.example.com",
+          domain: "example.com",
           kind: "customer",
           detail: expect.stringContaining("127.0.0.9"),
           records: [

@@ -173,6 +173,7 @@ export const IMPORT_LIST = { imports: [IMPORT_SUMMARY], next: `1787926501000.${I
 export const IMPORT_PROGRESS = {
   ...IMPORT_SUMMARY,
   statuses: { serving: 1, waiting: 1 },
+  waiting: { limit: 1 },
   finishesAt: LATER,
 };
 
@@ -189,6 +190,7 @@ export const TRIAGE_LINES = [
       waiting: [
         {
           name: "shop.example.com",
+          domain: "example.com",
           kind: "customer",
           detail: "shop.example.com A 203.0.113.7 is to be set; today it is none.",
           records: [

@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { STATUSES } from "../../core/certificate.ts";
+import { REASONS, STATUSES } from "../../core/certificate.ts";
 import { certificate } from "./certificates.ts";
 import { time } from "./common.ts";
 
@@ -102,8 +102,11 @@ export const importListQuery = z.strictObject({
 
 export const importProgress = importSummary.extend({
   statuses: z.partialRecord(z.enum(STATUSES), z.int()).describe("How its certificates stand now."),
+  waiting: z.partialRecord(z.enum(REASONS), z.int()).describe("Of those in `waiting`, for what."),
   finishesAt: time.nullable().describe("When the last of them should be done, as things stand."),
 });
+export type ImportState = z.infer<typeof importState>;
+export type ImportList = z.infer<typeof importList>;
 export type ImportSummary = z.infer<typeof importSummary>;
 export type ImportProgress = z.infer<typeof importProgress>;
 export type ImportForecast = z.infer<typeof importForecast>;

@@ -15,6 +15,7 @@ export const triageReport = z.object({
     .array(
       z.object({
         name: z.string(),
+        domain: z.string().describe("Its registered domain."),
         kind: z.enum(VERDICTS),
         code: z.string().optional(),
         detail: z.string(),

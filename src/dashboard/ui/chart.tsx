@@ -125,7 +125,7 @@ function options(
       { ...axis, grid: { show: false }, space: 70, values: tickNames },
       {
         ...axis,
-        size: 48,
+        size: 58,
         incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1e3, 2e3, 5e3, 1e4, 2e4, 5e4, 1e5],
       },
     ],

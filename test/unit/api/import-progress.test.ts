@@ -50,6 +50,7 @@ it("counts by status, and ends when the last one that is under way does", async 
     rows: 3,
     open: 2,
     statuses: { queued: 2, waiting: 1 },
+    waiting: { customer: 1 },
     finishesAt: "1970-01-01T00:02:00Z",
   });
 });

@@ -1,0 +1,102 @@
+import { useState } from "preact/hooks";
+import type { Problem } from "../data/ask.ts";
+import { count, number } from "../format.ts";
+import { Notice, ProblemNotice } from "../ui/parts.tsx";
+import { type Checked, isStale, toDo } from "./draft.ts";
+import { FaultyRows, LeftOut } from "./faulty-rows.tsx";
+import { asProblem } from "./problem.ts";
+import { check, type StepProps } from "./use-draft.ts";
+
+export function RowsStep({ draft, change, goTo }: StepProps) {
+  const [busy, setBusy] = useState(false);
+  const [problem, setProblem] = useState<Problem>();
+  const { checked } = draft;
+  if (!checked) return null;
+  const again = async (): Promise<void> => {
+    if (busy) return;
+    setBusy(true);
+    setProblem(undefined);
+    try {
+      const found = await check(draft);
+      change((now) => ({ ...now, checked: found, triage: undefined }));
+    } catch (error) {
+      setProblem(asProblem(error));
+    } finally {
+      setBusy(false);
+    }
+  };
+  const stale = isStale(draft);
+  return (
+    <form
+      class="stack"
+      onSubmit={(event) => {
+        event.preventDefault();
+        if (stale) void again();
+        else if (toDo(checked) > 0) goTo("names");
+      }}
+    >
+      <Counts checked={checked} />
+      {checked.warnings.map((warning) => (
+        <Notice key={warning} tone="wait" title={warning} />
+      ))}
+      <p role="status">{busy ? "The rows are checked again…" : verdict(checked)}</p>
+      <FaultyRows draft={draft} checked={checked} change={change} />
+      <LeftOut draft={draft} checked={checked} change={change} />
+      <ProblemNotice problem={problem} />
+      <div class="row">
+        <button type="button" class="button" onClick={() => goTo("file")}>
+          Back
+        </button>
+        {stale ? (
+          <button type="submit" class="button primary" aria-disabled={busy}>
+            {busy ? "Checking…" : "Check again"}
+          </button>
+        ) : (
+          toDo(checked) > 0 && (
+            <button type="submit" class="button primary">
+              {onwards(checked)}
+            </button>
+          )
+        )}
+      </div>
+    </form>
+  );
+}
+
+function onwards({ accepted, updated, rejected }: Checked): string {
+  const all = accepted + updated;
+  return rejected === 0
+    ? `Go on with ${number(all)}`
+    : `Go on with ${number(all)}, leave ${number(rejected)} out`;
+}
+
+function verdict(checked: Checked): string {
+  const { rejected, rows } = checked;
+  if (rejected > 0)
+    return `${count(rejected, "row has a fault and is", "rows have faults and are")} not taken in as ${rejected === 1 ? "it stands" : "they stand"}. Mend ${rejected === 1 ? "it" : "them"} here, or go on without.`;
+  if (toDo(checked) === 0) return "All of this is there already: there is nothing to import.";
+  return `All ${count(rows, "row")} can be taken in.`;
+}
+
+function Counts({ checked }: { checked: Checked }) {
+  const { rows, accepted, retried, duplicates, unchanged, updated, rejected } = checked;
+  const counts: [string, number, string][] = [
+    ["Rows", rows, ""],
+    ["To order", accepted, retried > 0 ? `${number(retried)} of them tried again` : ""],
+    ["Unchanged", unchanged, updated > 0 ? `${number(updated)} of them get new values` : ""],
+    ["Duplicates", duplicates, ""],
+    ["Faulty", rejected, ""],
+  ];
+  return (
+    <dl class="counts">
+      {counts.map(([label, value, note]) => (
+        <div key={label} class={label === "Faulty" && value > 0 ? "tone-bad" : ""}>
+          <dt>{label}</dt>
+          <dd class="number">
+            {number(value)} {note && <span class="small soft">{note}</span>}
+          </dd>
+        </div>
+      ))}
+    </dl>
+  );
+}
