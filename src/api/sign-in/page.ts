@@ -57,13 +57,13 @@ function escaped(text: string): string {
 /** Light and dark, each with a contrast of 4.5 and more (WCAG 2.2 §1.4.3), and 3 for the edges of the field (§1.4.11). */
 export const SIGN_IN_CSS = `:root {
   color-scheme: light dark;
-  --page: #f4f5f7; --card: #ffffff; --text: #1b1f24; --quiet: #545d68; --edge: #767f8a;
-  --accent: #1f5fbf; --on-accent: #ffffff; --error: #b3261e;
+  --page: #f7f8f8; --card: #ffffff; --text: #172023; --quiet: #4f5e62; --edge: #707e80;
+  --accent: #1f6553; --on-accent: #ffffff; --error: #b3261e;
 }
 @media (prefers-color-scheme: dark) {
   :root {
-    --page: #14171b; --card: #1d2126; --text: #e8eaed; --quiet: #a9b1bb; --edge: #858e99;
-    --accent: #8ab4f8; --on-accent: #14171b; --error: #ff9c93;
+    --page: #14181a; --card: #1c2225; --text: #e8eded; --quiet: #a9b6ba; --edge: #7d8b91;
+    --accent: #6cc5ab; --on-accent: #0d1f1a; --error: #ff9c93;
   }
 }
 * { box-sizing: border-box; }
