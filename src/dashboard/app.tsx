@@ -10,7 +10,7 @@ import { ThemePicker } from "./ui/theme.tsx";
 
 type Page = ComponentType<{ params: Record<string, string | undefined> }>;
 
-/** Each page is a file of its own, fetched when it is first looked at. */
+/** Each page is a file of its own, fetched when it is first looked at. The first path that fits is taken. */
 const PAGES: readonly { path: string; title: string; load: () => Promise<Page> }[] = [
   { path: "/", title: "Overview", load: async () => (await import("./pages/overview.tsx")).OverviewPage },
   {
@@ -101,12 +101,7 @@ function Header({ session }: { session: Session }) {
 function Pages() {
   return (
     <Switch>
-      {PAGES.filter(({ path }) => path !== "/imports/:id").map((page) => (
-        <Route key={page.path} path={page.path}>
-          {(params) => <Loaded page={page} params={params as Record<string, string | undefined>} />}
-        </Route>
-      ))}
-      {PAGES.filter(({ path }) => path === "/imports/:id").map((page) => (
+      {PAGES.map((page) => (
         <Route key={page.path} path={page.path}>
           {(params) => <Loaded page={page} params={params as Record<string, string | undefined>} />}
         </Route>

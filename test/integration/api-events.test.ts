@@ -31,9 +31,16 @@ afterEach(async () => {
   await api.stop();
 });
 
-async function listen(options: { lastEventId?: string; read?: boolean; token?: string } = {}) {
-  const { token = TOKENS.read, ...rest } = options;
-  const client = await listenTo(`${api.url}/v1/events`, token, rest);
+interface ListenOptions {
+  lastEventId?: string;
+  read?: boolean;
+  token?: string;
+  query?: string;
+}
+
+async function listen(options: ListenOptions = {}) {
+  const { token = TOKENS.read, query = "", ...rest } = options;
+  const client = await listenTo(`${api.url}/v1/events${query}`, token, rest);
   clients.push(client);
   return client;
 }
@@ -63,6 +70,23 @@ const upTo = (count: number, from = 0): number[] =>
   Array.from({ length: count - from }, (_, index) => from + index);
 
 describe("events", () => {
+  it("begin with so many of the newest ones, without kinds, where a page asks for that", async () => {
+    await happen(30);
+    const page = await listen({ query: "?plain=true&recent=12" });
+    await waitUntil(() => page.events.length === 12);
+    await happen(1);
+    await waitUntil(() => page.events.length === 13);
+    expect(numbers(page)).toEqual([...upTo(30, 18), 0]);
+    expect(page.events.every(({ event, id }) => event === undefined && id !== undefined)).toBe(true);
+    const all = await listen({ query: "?recent=100" });
+    await waitUntil(() => all.events.length === 31);
+    expect(all.events.every(({ event }) => event === "not_served")).toBe(true);
+    // What it has seen counts more than how many it would like.
+    const back = await listen({ query: "?recent=12", lastEventId: page.events[11]?.id ?? "" });
+    await waitUntil(() => back.events.length === 1);
+    await problem(await api.ask("/v1/events?recent=0"), 422, "invalid_request");
+  });
+
   it("come as they happen, by kind, with the status that they lead to", async () => {
     const client = await listen();
     expect(client.status).toBe(200);

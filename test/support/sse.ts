@@ -45,7 +45,7 @@ export async function listenTo(
             .split("\n")
             .map((line) => [line.slice(0, line.indexOf(":")), line.slice(line.indexOf(":") + 2)]),
         );
-        if (event.event !== undefined) events.push(event);
+        if (event.event !== undefined || event.data !== undefined) events.push(event);
       }
     });
   return {

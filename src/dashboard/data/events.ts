@@ -12,6 +12,8 @@ export interface LiveEvent {
 
 type Listener = (event: LiveEvent) => void;
 
+/** Milliseconds until a refused stream is asked for again. */
+const AGAIN = 5_000;
 /** Events to begin with, and to keep. */
 const RECENT = 12;
 
@@ -37,10 +39,19 @@ function open(): EventSource {
     const event = parse(message);
     if (event) tell(event);
   });
+  opened.addEventListener("error", () => {
+    // A connection that broke off is made again by the browser; one that was refused is not.
+    if (opened.readyState !== EventSource.CLOSED) return;
+    setTimeout(() => {
+      if (source === opened) source = listeners.size > 0 ? open() : undefined;
+    }, AGAIN);
+  });
   return opened;
 }
 
 function tell(event: LiveEvent): void {
+  // Another stream begins with the newest ones, which may have been told of.
+  if (recent.some(({ id }) => id === event.id)) return;
   recent = [event, ...recent].slice(0, RECENT);
   for (const listener of listeners) listener(event);
 }

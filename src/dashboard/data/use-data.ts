@@ -1,6 +1,7 @@
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
 import { ask, Problem } from "./ask.ts";
 import { type LiveEvent, listen } from "./events.ts";
+import { Loop } from "./loop.ts";
 
 export interface Data<T> {
   /** The last answer, also while the next one is on its way or has failed. */
@@ -17,13 +18,18 @@ interface Options {
   on?: (event: LiveEvent) => boolean;
 }
 
-/** Milliseconds: events that come close together are one reason to ask again; and after a failure. */
+/** Milliseconds: events that come close together are one reason to ask again. */
 const GATHER = 1_000;
-const AFTER_FAILURE = 5_000;
 
 /** What a path answers, kept up to date while the component is there and the page is seen. */
 export function useData<T>(path: string | undefined, options: Options = {}): Data<T> {
   return useLoaded<T>(path, (signal) => ask<T>(path ?? "", { signal }), options);
+}
+
+interface State<T> {
+  key?: string | undefined;
+  data?: T;
+  problem?: Problem;
 }
 
 /** The same for what takes more than one request; `key` tells one answer from another. */
@@ -32,48 +38,48 @@ export function useLoaded<T>(
   load: (signal: AbortSignal) => Promise<T>,
   { every, on }: Options = {},
 ): Data<T> {
-  const [state, setState] = useState<{ key?: string | undefined; data?: T; problem?: Problem }>({});
-  const loader = useRef(load);
-  loader.current = load;
-  const [turn, setTurn] = useState(0);
-  const interest = useRef(on);
-  interest.current = on;
-  const refresh = useCallback(() => setTurn((before) => before + 1), []);
+  const [state, setState] = useState<State<T>>({});
+  const newest = useRef({ load, every, on });
+  newest.current = { load, every, on };
+  const running = useRef<Loop<T>>();
 
-  // `turn` is there to ask again.
   useEffect(() => {
     if (key === undefined) return;
-    const leaving = new AbortController();
-    let timer: ReturnType<typeof setTimeout> | undefined;
-    const again = (after: number | undefined): void => {
-      if (after === undefined || leaving.signal.aborted) return;
-      timer = setTimeout(() => (document.hidden ? again(after) : refresh()), after);
-    };
-    loader.current(leaving.signal).then(
-      (data) => {
-        setState({ key, data });
-        again(every);
-      },
-      (error: unknown) => {
-        if (leaving.signal.aborted) return;
+    const loop = new Loop<T>({
+      load: (signal) => newest.current.load(signal),
+      every: () => newest.current.every,
+      onAnswer: (data) => setState({ key, data }),
+      onFailure: (error) => {
         const problem = error instanceof Problem ? error : new Problem(0, "unknown", String(error));
         setState((before) => ({ ...(before.key === key ? before : { key }), problem }));
-        if (problem.status === 0 || problem.status >= 500) again(AFTER_FAILURE);
-        else again(every);
+        return problem.status === 0 || problem.status === 429 || problem.status >= 500;
       },
-    );
+      isHidden: () => document.hidden,
+    });
+    running.current = loop;
+    void loop.ask();
+    const look = (): void => void (document.hidden ? undefined : loop.wake());
+    document.addEventListener("visibilitychange", look);
     return () => {
-      leaving.abort();
-      clearTimeout(timer);
+      document.removeEventListener("visibilitychange", look);
+      loop.end();
     };
-  }, [key, turn, every, refresh]);
+  }, [key]);
 
-  const live = on !== undefined;
+  const refresh = useCallback(() => void running.current?.ask(), []);
+  // A page that is asked less, or more, often from now on.
+  const pace = useRef(every);
   useEffect(() => {
-    if (!live) return;
+    if (pace.current !== every) refresh();
+    pace.current = every;
+  }, [every, refresh]);
+
+  const isLive = on !== undefined;
+  useEffect(() => {
+    if (!isLive) return;
     let timer: ReturnType<typeof setTimeout> | undefined;
     const stop = listen((event) => {
-      if (timer !== undefined || interest.current?.(event) !== true) return;
+      if (timer !== undefined || newest.current.on?.(event) !== true) return;
       timer = setTimeout(() => {
         timer = undefined;
         refresh();
@@ -83,7 +89,7 @@ export function useLoaded<T>(
       stop();
       clearTimeout(timer);
     };
-  }, [live, refresh]);
+  }, [isLive, refresh]);
 
   const own = state.key === key;
   return { data: own ? state.data : undefined, problem: own ? state.problem : undefined, refresh };
