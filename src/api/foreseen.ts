@@ -4,6 +4,7 @@ import type { FastifyReply } from "fastify";
 import { ImportFiles } from "../store/import-files.ts";
 import type { AcceptAction } from "../store/record.ts";
 import type { ApiDeps } from "./deps.ts";
+import { whenGone } from "./gone.ts";
 
 /** A folder of its own for what a dry run writes down, gone when it has been answered, however that ends. */
 export async function passingFiles({ home, log }: ApiDeps, reply: FastifyReply): Promise<ImportFiles> {
@@ -11,8 +12,7 @@ export async function passingFiles({ home, log }: ApiDeps, reply: FastifyReply):
   const remove = (): void => {
     rm(folder, { recursive: true, force: true }).catch((error: Error) => log(error.message));
   };
-  if (reply.raw.destroyed) remove();
-  else reply.raw.once("close", remove);
+  whenGone(reply.raw, remove);
   return new ImportFiles(folder);
 }
 

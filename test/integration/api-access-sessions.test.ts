@@ -1,6 +1,8 @@
 /** Browsers: the sign-in, what a session may do and when it ends, and who may make a browser do something. */
 import { readFileSync } from "node:fs";
+import { connect } from "node:net";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { ensureTools } from "../../scripts/tools.ts";
 import { queueNames } from "../../src/queue/names.ts";
@@ -236,6 +238,32 @@ describe("a session", () => {
     expect(
       (await api.ask("/v1/session", { token: "", headers: { cookie: "certherd_session=guess" } })).status,
     ).toBe(401);
+  });
+});
+
+describe("whoever hangs up before Redis has told who they are", () => {
+  /** Milliseconds for which Redis tells nobody anything. */
+  const SILENCE = 500;
+
+  /** Asks, and has hung up by the time that Redis answers. */
+  async function askAndGo(lines: readonly string[]): Promise<void> {
+    const { hostname, port, host } = new URL(api.url);
+    await server.client().client("PAUSE", SILENCE);
+    const socket = connect(Number(port), hostname);
+    socket.end([...lines, `host: ${host}`, "", ""].join("\r\n"));
+    await sleep(SILENCE / 2);
+    socket.destroy();
+    await api.house.redis.ping();
+  }
+
+  it("takes no place among the triages, nor among those who listen", async () => {
+    const { cookie } = await signIn();
+    const own = [`cookie: ${cookie}`, `origin: ${api.url}`];
+    for (let times = 0; times < 2; times++)
+      await askAndGo(["POST /v1/triage HTTP/1.1", ...own, "content-type: text/csv", "content-length: 99"]);
+    await askAndGo(["GET /v1/events HTTP/1.1", ...own]);
+    await problem(await api.ask("/v1/triage", { csv: "a.example.com\n" }), 503, "no_responder");
+    expect(await (await api.ask("/metrics")).text()).toContain("\ncertherd_event_clients 0\n");
   });
 });
 

@@ -2,6 +2,7 @@ import type { ServerResponse } from "node:http";
 import { setTimeout as sleep } from "node:timers/promises";
 import { BEGINNING, compareIds, EventStream } from "../../store/event-stream.ts";
 import type { Redis } from "../../store/redis.ts";
+import { whenGone } from "../gone.ts";
 import { RequestError } from "../problems.ts";
 import { EventClient } from "./client.ts";
 import { batchOf, frameOf, HEARTBEAT, resetFrame, retryFrame } from "./frames.ts";
@@ -69,7 +70,7 @@ export class EventHub {
   async add(response: ServerResponse, token: string, { lastEventId, recent, plain }: Wanted): Promise<void> {
     const client = new EventClient(response, token, lastEventId ?? BEGINNING, plain ? "plain" : "data");
     this.#clients.add(client);
-    response.once("close", () => this.#clients.delete(client));
+    whenGone(response, () => this.#clients.delete(client));
     try {
       this.#write(client, retryFrame());
       this.#beat ??= setInterval(() => this.#each((one) => this.#write(one, HEARTBEAT)), BEAT);

@@ -3,6 +3,7 @@ import type { FastifyInstance, FastifyRequest } from "fastify";
 import type { ZodTypeProvider } from "fastify-type-provider-zod";
 import { z } from "zod";
 import type { EventHub } from "../events/hub.ts";
+import { whenGone } from "../gone.ts";
 import { problems, textAnswer } from "../schemas/common.ts";
 
 const eventId = z
@@ -21,7 +22,7 @@ function endWithSession({ session }: FastifyRequest, response: ServerResponse): 
   if (session === undefined) return;
   const left = Math.min(session.expiresAt - Date.now(), LONGEST_TIMER);
   const timer = setTimeout(() => response.destroy(), left).unref();
-  response.once("close", () => clearTimeout(timer));
+  whenGone(response, () => clearTimeout(timer));
 }
 
 /** What happens, as it happens. */

@@ -6,6 +6,7 @@ import { readRows } from "../../intake/csv.ts";
 import { importRows } from "../../intake/import.ts";
 import type { ApiDeps } from "../deps.ts";
 import { isToBeDone, passingFiles } from "../foreseen.ts";
+import { whenGone } from "../gone.ts";
 import { whileRedisAnswers } from "../plugins/redis.ts";
 import { RequestError } from "../problems.ts";
 import { problems } from "../schemas/common.ts";
@@ -49,7 +50,7 @@ export function triageRoute(app: FastifyInstance, deps: ApiDeps): void {
       }
       running++;
       const gone = new AbortController();
-      reply.raw.once("close", () => {
+      whenGone(reply.raw, () => {
         running--;
         gone.abort(new Error("The caller has hung up."));
       });
