@@ -199,6 +199,7 @@ describe("rates", () => {
     const refused = await api.ask("/v1/session");
     expect(Number(refused.headers.get("retry-after"))).toBeGreaterThan(0);
     await problem(refused, 429, "too_many_requests");
+    await problem(await api.ask("/%761/session"), 429, "too_many_requests");
     expect((await api.ask("/v1/session", { token: TOKENS.read })).status).toBe(200);
     const document = await api.ask("/openapi.json");
     expect(document.status).toBe(200);

@@ -31,7 +31,7 @@ export function requireToken(app: FastifyInstance, deps: AuthDeps): void {
     }
     // A browser sends these by itself, whoever's page makes it do so.
     if (request.shownBy !== "bearer") requireSameOrigin(request, { bare: request.shownBy === "basic" });
-    if (request.url.startsWith("/v1/")) await deps.rates.count(request);
+    if (isOfV1(request)) await deps.rates.count(request);
     if (access !== "any" && access !== "page") mustHave(request.caller, access);
   });
 }
@@ -40,6 +40,11 @@ export function requireToken(app: FastifyInstance, deps: AuthDeps): void {
 export function mustHave(caller: Caller | undefined, scope: Scope): void {
   if (caller !== undefined && mayDo(caller, scope)) return;
   throw new RequestError(403, "forbidden", `This token may not do that; it needs the scope "${scope}".`);
+}
+
+/** By the route, as one URL may be written in several ways: "/%761/limits" leads there too. */
+function isOfV1({ url, routeOptions }: FastifyRequest): boolean {
+  return (routeOptions.url ?? url).startsWith("/v1/");
 }
 
 /** An unknown route has no rules; that it is unknown is told to those with a token. */
