@@ -5,7 +5,7 @@ import { Script } from "./script.ts";
  * part. A place is a score and an id, so that what comes and goes meanwhile moves nobody else over it. Names are
  * compared byte by byte, as Redis sorts them; Lua's own comparison goes by the locale.
  *
- * KEYS: the sorted set, other names, a sorted set that they have to stand in ("" for none).
+ * KEYS: the sorted set, other names, a sorted set that they have to stand in (the same one for none).
  * ARGV: "asc" or "desc", score and id of the place to go on after ("" for the beginning), part of a name ("" for all),
  * what the id must not begin with ("" for nothing), most to pick, most to look at.
  * Returns {id of the last one looked at, "" at the end of the set, its score, id, score, …}.
@@ -57,7 +57,7 @@ local count = #ids
 local idPart = string.gsub(part, '%*', '_')
 local isInIds = part ~= '' and string.find(table.concat(ids, ' '), idPart, 1, true)
 local texts = part ~= '' and count > 0 and redis.call('EXISTS', others) == 1 and redis.call('HMGET', others, unpack(ids))
-local places = within ~= '' and count > 0 and redis.call('ZMSCORE', within, unpack(ids))
+local places = within ~= index and count > 0 and redis.call('ZMSCORE', within, unpack(ids))
 local function matches(n, id)
   if places and not places[n] then return false end
   if not_ ~= '' and string.sub(id, 1, #not_) == not_ then return false end

@@ -46,7 +46,7 @@ export async function walk(
   const { index, within } = setsOf(selection);
   const [id = "", score = "", ...found] = (await walkScript.run(
     redis,
-    [index, keys.otherNames, within],
+    [index, keys.otherNames, within ?? index],
     [selection.order, after?.score ?? "", after?.id ?? "", part, not, most, LOOKED_AT_ONCE],
   )) as string[];
   return { found: pairs(found), at: id === "" ? undefined : { id, score } };
@@ -74,16 +74,16 @@ export async function beginning(
       );
 }
 
-/** The set to walk in, and the one that they have to stand in beside. */
-function setsOf({ sort, status, reason }: Selection): { index: string; within: string } {
+/** The set to walk in, and the one that they have to stand in beside. A key that is "" would be of another slot. */
+function setsOf({ sort, status, reason }: Selection): { index: string; within: string | undefined } {
   const narrow = reason !== undefined ? keys.waiting(reason) : status && keys.status(status);
   switch (sort) {
     case "name":
-      return { index: narrow ?? keys.certificates, within: "" };
+      return { index: narrow ?? keys.certificates, within: undefined };
     case "expires":
-      return { index: keys.expiries, within: narrow ?? "" };
+      return { index: keys.expiries, within: narrow };
     case "renews":
-      return { index: keys.renewTimes, within: narrow ?? "" };
+      return { index: keys.renewTimes, within: narrow };
   }
 }
 
