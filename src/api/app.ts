@@ -62,7 +62,7 @@ export async function buildApp(deps: ApiDeps): Promise<FastifyInstance> {
   healthRoutes(app, deps.redis);
   const hub = new EventHub(deps.redis);
   metricsRoute(app, deps, hub);
-  eventRoutes(app, hub);
+  eventRoutes(app, hub, auth.sessions);
   certificateRoutes(app, deps);
   enqueueRoute(app, deps);
   actionRoutes(app, deps);

@@ -64,6 +64,11 @@ export class Sessions {
     return { id: stored.id, mark: stored.mark, expiresAt: now + this.#left(stored, now) };
   }
 
+  /** Whether it has not ended. To look is not to use it. */
+  async isThere(secret: string): Promise<boolean> {
+    return (await this.#redis.exists(keyOf(secret))) === 1;
+  }
+
   async end(secret: string): Promise<void> {
     await this.#redis.del(keyOf(secret));
   }

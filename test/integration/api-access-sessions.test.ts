@@ -196,6 +196,14 @@ describe("a session", () => {
     expect([again.status, again.headers.get("location")]).toEqual([303, "/sign-in"]);
   });
 
+  it("takes the events with it that were listened to", async () => {
+    const { cookie } = await signIn();
+    const events = await ask("/v1/events", { cookie });
+    expect(events.status).toBe(200);
+    await post("/sign-out", {}, { ...SAME, cookie });
+    await expect(events.text()).rejects.toThrow();
+  });
+
   it("ends with its token, and is good for each process of one Redis", async () => {
     const { cookie } = await signIn();
     const same = await startTestApi(server.url);

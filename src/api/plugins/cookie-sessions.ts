@@ -45,6 +45,12 @@ export class CookieSessions {
     return caller && { caller, session: { expiresAt: session.expiresAt } };
   }
 
+  /** Whether the session that a request came with has not ended meanwhile. As long as Redis does not say so, it has not. */
+  async isThere(request: FastifyRequest): Promise<boolean> {
+    const secret = secretOf(request);
+    return secret !== undefined && (await this.#sessions.isThere(secret).catch(() => true));
+  }
+
   async end(request: FastifyRequest, reply: FastifyReply): Promise<void> {
     const secret = secretOf(request);
     if (secret !== undefined) await this.#sessions.end(secret);

@@ -4,6 +4,7 @@ import type { ZodTypeProvider } from "fastify-type-provider-zod";
 import { z } from "zod";
 import type { EventHub } from "../events/hub.ts";
 import { whenGone } from "../gone.ts";
+import type { CookieSessions } from "../plugins/cookie-sessions.ts";
 import { problems, textAnswer } from "../schemas/common.ts";
 
 const eventId = z
@@ -17,16 +18,28 @@ const AGAIN = "30";
 /** Milliseconds; longer ones Node takes for none. */
 const LONGEST_TIMER = 2 ** 31 - 1;
 
+/** Milliseconds between two looks at whether somebody has signed out. */
+const LOOK = 3_000;
+
 /** A browser comes back by itself, and is let in if its session is still there. */
-function endWithSession({ session }: FastifyRequest, response: ServerResponse): void {
-  if (session === undefined) return;
-  const left = Math.min(session.expiresAt - Date.now(), LONGEST_TIMER);
-  const timer = setTimeout(() => response.destroy(), left).unref();
-  whenGone(response, () => clearTimeout(timer));
+function endWithSession(request: FastifyRequest, response: ServerResponse, sessions: CookieSessions): void {
+  if (request.session === undefined) return;
+  const left = Math.min(request.session.expiresAt - Date.now(), LONGEST_TIMER);
+  const end = setTimeout(() => response.destroy(), left).unref();
+  // One after the other, as a Redis that is away answers none of them.
+  const look = async (): Promise<void> => {
+    if (!(await sessions.isThere(request))) response.destroy();
+    else if (!response.destroyed) next = setTimeout(() => void look(), LOOK).unref();
+  };
+  let next = setTimeout(() => void look(), LOOK).unref();
+  whenGone(response, () => {
+    clearTimeout(end);
+    clearTimeout(next);
+  });
 }
 
 /** What happens, as it happens. */
-export function eventRoutes(app: FastifyInstance, hub: EventHub): void {
+export function eventRoutes(app: FastifyInstance, hub: EventHub, sessions: CookieSessions): void {
   app.addHook("preClose", async () => await hub.close());
   app.withTypeProvider<ZodTypeProvider>().get(
     "/v1/events",
@@ -72,7 +85,7 @@ export function eventRoutes(app: FastifyInstance, hub: EventHub): void {
         // A proxy before it is not to collect what should come at once.
         "x-accel-buffering": "no",
       });
-      endWithSession(request, reply.raw);
+      endWithSession(request, reply.raw, sessions);
       await hub.add(reply.raw, token, { lastEventId, recent, plain: plain === "true" });
     },
   );
