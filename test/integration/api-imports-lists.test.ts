@@ -1,5 +1,6 @@
 /** Imports as lists, numbers and files to download. */
-import { existsSync, readdirSync, readFileSync, statSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, utimesSync } from "node:fs";
+import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { ensureTools } from "../../scripts/tools.ts";
 import { rfc3339 } from "../../src/core/clock.ts";
@@ -209,5 +210,14 @@ describe("files to download", () => {
     await (await api.ask("/v1/imports?dryRun=true", { csv: "bad_name.example.com\n" })).text();
     const { root } = api.house.importFiles;
     expect(existsSync(root) ? readdirSync(root) : []).toEqual([]);
+  });
+
+  it("a dry run takes away what those of killed processes have left", async () => {
+    const [killed, underWay] = [join(api.home, ".dry-run-killed"), join(api.home, ".dry-run-under-way")];
+    for (const folder of [killed, underWay]) mkdirSync(join(folder, "imports"), { recursive: true });
+    const longAgo = Date.now() / 1_000 - 2 * 86_400;
+    utimesSync(killed, longAgo, longAgo);
+    await (await api.ask("/v1/imports?dryRun=true", { csv: "a.example.com\n" })).text();
+    expect([existsSync(killed), existsSync(underWay)]).toEqual([false, true]);
   });
 });
