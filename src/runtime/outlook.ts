@@ -49,6 +49,7 @@ export class Outlook implements Service {
   #planner: Promise<Planner> | undefined;
   #planning: { since: number; done: Promise<void> } | undefined;
   #plan: { last: number | undefined; at: number; took: number } | undefined;
+  #closed = false;
 
   constructor(house: House) {
     this.#house = house;
@@ -94,6 +95,11 @@ export class Outlook implements Service {
   }
 
   async close(): Promise<void> {
+    this.#closed = true;
+    await this.#end();
+  }
+
+  async #end(): Promise<void> {
     await (await this.#planner?.catch(() => undefined))?.close();
   }
 
@@ -104,6 +110,7 @@ export class Outlook implements Service {
 
   /** Waits for the first plan, if it does not take too long; what is there already serves while the next one is made. */
   async #refresh(lifetime: number): Promise<void> {
+    if (this.#closed) return;
     const { clock } = this.#house;
     const plan = this.#plan;
     if (plan && clock.now() < plan.at + Math.max(lifetime, plan.took * REST)) return;
@@ -128,9 +135,11 @@ export class Outlook implements Service {
       this.#planner ??= openPlanner(this.#house);
       last = await (await this.#planner).plan();
     } catch (error) {
+      // Its thread was ended in the middle of it.
+      if (this.#closed) return;
       // The next one begins anew, in its time.
       this.#house.log(`The forecast failed: ${error instanceof Error ? error.message : error}`);
-      await this.close();
+      await this.#end();
       this.#planner = undefined;
     }
     const at = this.#house.clock.now();
