@@ -3,15 +3,19 @@ import { createBullBoard } from "@bull-board/api";
 import { BullMQAdapter } from "@bull-board/api/bullMQAdapter";
 import { FastifyAdapter } from "@bull-board/fastify";
 import type { Queue } from "bullmq";
-import type { FastifyInstance } from "fastify";
+import type { FastifyInstance, FastifyRequest } from "fastify";
+import type { AuditNote } from "../store/audit.ts";
+import { actorOf } from "./actor.ts";
 import type { ApiDeps } from "./deps.ts";
 import { problemHandler } from "./plugins/errors.ts";
 import { contentPolicy } from "./plugins/headers.ts";
-import { requireSameOrigin } from "./plugins/same-origin.ts";
+import { mayChange, requireSameOrigin } from "./plugins/same-origin.ts";
 import { allQueues } from "./queue-names.ts";
 import { mayDo } from "./tokens.ts";
 
 export const QUEUES = "/queues";
+/** Characters: a path may be as long as its caller likes. */
+const MOST_NOTED = 500;
 
 /**
  * Its page has a base, and styles of its own inside. It also asks another host for a font, which it does well without:
@@ -40,10 +44,12 @@ export async function queueDashboard(app: FastifyInstance, deps: ApiDeps): Promi
       ? payload.replace(FOREIGN, "")
       : payload,
   );
+  app.addHook("preHandler", async (request) => {
+    if (mayChange(request) && isAdmin(request)) await deps.audit.note(noteOf(request));
+  });
   // Last before the handler: reading a body loses such a context.
   app.addHook("preHandler", (request, _reply, done) => {
-    const { caller } = request;
-    writable.run(caller !== undefined && mayDo(caller, "admin"), done);
+    writable.run(isAdmin(request), done);
   });
   const server = new FastifyAdapter();
   server.setBasePath(QUEUES);
@@ -53,6 +59,16 @@ export async function queueDashboard(app: FastifyInstance, deps: ApiDeps): Promi
     options: { uiConfig: { boardTitle: "Certherd queues" } },
   });
   await app.register(server.registerPlugin());
+}
+
+function isAdmin({ caller }: FastifyRequest): boolean {
+  return caller !== undefined && mayDo(caller, "admin");
+}
+
+/** As the page asks for it, "PUT /queues/api/queues/notify/pause": it says all that there is to say. */
+function noteOf(request: FastifyRequest): AuditNote {
+  const detail = `${request.method} ${request.url.split("?")[0]}`.slice(0, MOST_NOTED);
+  return { by: actorOf(request), action: "change jobs", detail };
 }
 
 /** Read-only by default, for whoever may only look. */

@@ -221,6 +221,10 @@ describe("/queues", () => {
     expect((await ask(PAUSE, { method: "PUT" })).status).toBe(200);
     expect(await queue.isPaused()).toBe(true);
     await queue.resume();
+    const { entries } = await json<{ entries: object[] }>(await ask("/v1/audit"));
+    expect(entries).toEqual([
+      { at: expect.any(String), by: "api:full", action: "change jobs", detail: `PUT ${PAUSE}` },
+    ]);
   });
 });
 

@@ -3,13 +3,18 @@ import { RequestError } from "../problems.ts";
 
 const SAFE = new Set(["GET", "HEAD", "OPTIONS"]);
 
+/** Whether a request may change something, by its method. */
+export function mayChange({ method }: FastifyRequest): boolean {
+  return !SAFE.has(method);
+}
+
 /**
  * Refuses what another site's page makes a browser ask for: it sends a cookie, or a password that it knows, by itself.
  * Browsers say where a request comes from by Sec-Fetch-Site (https://www.w3.org/TR/fetch-metadata/), or over plain HTTP
  * by Origin alone. `bare`: whether a request with neither is let through, as programs send it.
  */
 export function requireSameOrigin(request: FastifyRequest, { bare }: { bare: boolean }): void {
-  if (SAFE.has(request.method) || isSameOrigin(request, bare)) return;
+  if (!mayChange(request) || isSameOrigin(request, bare)) return;
   throw new RequestError(403, "forbidden", "Another site may not change anything here.");
 }
 
