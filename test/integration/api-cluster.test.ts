@@ -53,8 +53,11 @@ it("serves all that is asked over HTTP", async () => {
     `${id}/report.csv`,
     "/metrics",
     "/queues/api/queues",
-  ])
-    expect([path, (await api.ask(path)).status]).toEqual([path, 200]);
+  ]) {
+    const answer = await api.ask(path);
+    expect([path, answer.status]).toEqual([path, 200]);
+    await answer.arrayBuffer();
+  }
   await act("remove");
   expect(api.lines.filter((line) => line.includes("CROSSSLOT"))).toEqual([]);
 });
