@@ -67,28 +67,31 @@ interface Shown {
   ca?: string;
 }
 
-it("a name in three certificates that fails for ever, retried as fast as it goes, has five validations an hour", async () => {
-  await open();
-  const name = "bad.moo.com";
-  await stage.pebble.dns.setServfail(name);
-  start("respond", "issue");
-  await house.run([
-    "import",
-    house.csv("bad.csv", [row(name), row(`one.moo.com ${name}`), row(`two.moo.com ${name}`)]),
-  ]);
-  const end = Date.now() + 2.2 * HOUR;
-  while (Date.now() < end) {
-    await house.run(["retry"]);
-    await sleep(200);
-  }
-  const times = limited.stats().validations[name] ?? [];
-  expect(times.length).toBeGreaterThanOrEqual(10);
-  for (const [index, time] of times.entries()) {
-    const fifthAfter = times[index + 5];
-    if (fifthAfter !== undefined) expect(fifthAfter - time).toBeGreaterThan(HOUR - 50);
-  }
-  expect(limited.stats().refusals).toEqual([]);
-});
+long(
+  "a name in three certificates that fails for ever, retried as fast as it goes, has five validations an hour",
+  async () => {
+    await open();
+    const name = "bad.moo.com";
+    await stage.pebble.dns.setServfail(name);
+    start("respond", "issue");
+    await house.run([
+      "import",
+      house.csv("bad.csv", [row(name), row(`one.moo.com ${name}`), row(`two.moo.com ${name}`)]),
+    ]);
+    const end = Date.now() + 2.2 * HOUR;
+    while (Date.now() < end) {
+      await house.run(["retry"]);
+      await sleep(200);
+    }
+    const times = limited.stats().validations[name] ?? [];
+    expect(times.length).toBeGreaterThanOrEqual(10);
+    for (const [index, time] of times.entries()) {
+      const fifthAfter = times[index + 5];
+      if (fifthAfter !== undefined) expect(fifthAfter - time).toBeGreaterThan(HOUR - 50);
+    }
+    expect(limited.stats().refusals).toEqual([]);
+  },
+);
 
 it("what the CA pauses is parked with the CA's page, for every certificate of the name, until it is resumed", async () => {
   await open(
@@ -144,7 +147,7 @@ long(
   },
 );
 
-it("after Redis is lost, what was issued lately counts still", async () => {
+long("after Redis is lost, what was issued lately counts still", async () => {
   await open({ certificatesPerDomain: { count: 8, periodMs: 7 * 86_400_000 } });
   start("respond", "issue");
   const names = (from: number) => Array.from({ length: 6 }, (_, n) => row(`host${from + n}.busy.example`));
@@ -167,24 +170,27 @@ it("after Redis is lost, what was issued lately counts still", async () => {
   expect(after.accounts[0]?.buckets.find(({ limit }) => limit === "certificatesPerDomain")?.waits).toBe(3);
 });
 
-it("with spillAfter, what would wait too long goes to the next CA, and what names its CA stays", async () => {
-  await open({ newOrders: { count: 5, periodMs: 7 * 86_400_000 } });
-  const { directoryUrl, rootPath } = stage.pebble;
-  const second = `  - { name: second, directory: "${directoryUrl}", root: ${rootPath} }\nretry:`;
-  const both = limitsYaml(stage, { scale: SCALE, more: "spillAfter: 1m" }).replace("retry:", second);
-  house.config(both);
-  start("respond", "issue");
-  const rows = Array.from({ length: 12 }, (_, n) => row(`host${n}.moo${n}.com`));
-  const fixed = ["DOMAIN,VIPPort,ACMEPort,CA", `fixed.moo.com,443,${stage.acmePort},scaled`];
-  await house.run(["import", house.csv("a.csv", rows)]);
-  await until("issued", 12);
-  await house.run(["import", house.csv("b.csv", fixed)]);
-  await until("waiting", 1);
-  const cas = await Promise.all(rows.map((_, n) => house.json<Shown>("show", `host${n}.moo${n}.com`)));
-  expect(cas.filter(({ ca }) => ca === "second")).toHaveLength(8);
-  expect(limited.stats().limits.newOrders.letThrough).toBe(4);
-  expect(limited.stats().refusals).toEqual([]);
-});
+long(
+  "with spillAfter, what would wait too long goes to the next CA, and what names its CA stays",
+  async () => {
+    await open({ newOrders: { count: 5, periodMs: 7 * 86_400_000 } });
+    const { directoryUrl, rootPath } = stage.pebble;
+    const second = `  - { name: second, directory: "${directoryUrl}", root: ${rootPath} }\nretry:`;
+    const both = limitsYaml(stage, { scale: SCALE, more: "spillAfter: 1m" }).replace("retry:", second);
+    house.config(both);
+    start("respond", "issue");
+    const rows = Array.from({ length: 12 }, (_, n) => row(`host${n}.moo${n}.com`));
+    const fixed = ["DOMAIN,VIPPort,ACMEPort,CA", `fixed.moo.com,443,${stage.acmePort},scaled`];
+    await house.run(["import", house.csv("a.csv", rows)]);
+    await until("issued", 12);
+    await house.run(["import", house.csv("b.csv", fixed)]);
+    await until("waiting", 1);
+    const cas = await Promise.all(rows.map((_, n) => house.json<Shown>("show", `host${n}.moo${n}.com`)));
+    expect(cas.filter(({ ca }) => ca === "second")).toHaveLength(8);
+    expect(limited.stats().limits.newOrders.letThrough).toBe(4);
+    expect(limited.stats().refusals).toEqual([]);
+  },
+);
 
 long(
   "a broken firewall stops the account after some failures, with one mail; it goes on by itself when that is mended",

@@ -6,6 +6,7 @@ import { openStage, type Stage, startCertherd, stopProcess } from "../../scripts
 import { served } from "../../src/deploy/served.ts";
 import { byStatus, Installation, type ListedCertificate } from "../support/certherd.ts";
 import { type Haproxy, startHaproxy } from "../support/haproxy.ts";
+import { long } from "../support/long.ts";
 import { waitUntil } from "../support/temp.ts";
 import { haproxyNode, terminationYaml } from "../support/terminations.ts";
 
@@ -115,7 +116,7 @@ it("a node that is down is gone past and owed; it catches up by itself, and noth
   );
 });
 
-it("where the first node is down nothing goes to the others, until it is back", async () => {
+long("where the first node is down nothing goes to the others, until it is back", async () => {
   await first.stop();
   up();
   await house.run(["import", csv(5), "--wait"]);
@@ -125,34 +126,37 @@ it("where the first node is down nothing goes to the others, until it is back", 
   await until("serving", 5);
 });
 
-it("a node that does not serve the new one gets the old one back, and the roll-out goes on when that is mended", async () => {
-  expect((await house.run(["import", csv(3), "--wait"])).code).toBe(0);
-  const before = await list();
-  // From now on it is looked for where somebody else listens, as if the second node did not take what it is given.
-  const astray = { ...haproxyNode("lb2", second), port: first.port };
-  const stranger = await startHaproxy();
-  started.push(stranger);
-  house.config(
-    terminationYaml([
-      haproxyNode("canary", first),
-      { ...astray, port: stranger.port, verifyWithin: "500ms" },
-    ]),
-  );
-  const name = before[0]?.name ?? "";
-  await house.run(["issue", "-d", name, "-d", `www.${name}`, "--acme-port", String(stage.acmePort)]);
-  const after = (await list()).find((certificate) => certificate.name === name);
-  expect(after).toMatchObject({ status: "attention", error: { code: "not_served" } });
-  expect(after?.detail).toContain("canary serves");
-  expect(await serialAt(first, name)).toBe(after?.serial);
-  expect(await serialAt(second, name)).toBe(before[0]?.serial);
-  const orders = stage.requests().newOrder;
-  house.config(terminationYaml([haproxyNode("canary", first), haproxyNode("lb2", second)]));
-  up();
-  await house.run(["retry", name]);
-  await until("serving", 3);
-  expect(await serialAt(second, name)).toBe(after?.serial);
-  expect(stage.requests().newOrder).toBe(orders);
-});
+long(
+  "a node that does not serve the new one gets the old one back, and the roll-out goes on when that is mended",
+  async () => {
+    expect((await house.run(["import", csv(3), "--wait"])).code).toBe(0);
+    const before = await list();
+    // From now on it is looked for where somebody else listens, as if the second node did not take what it is given.
+    const astray = { ...haproxyNode("lb2", second), port: first.port };
+    const stranger = await startHaproxy();
+    started.push(stranger);
+    house.config(
+      terminationYaml([
+        haproxyNode("canary", first),
+        { ...astray, port: stranger.port, verifyWithin: "500ms" },
+      ]),
+    );
+    const name = before[0]?.name ?? "";
+    await house.run(["issue", "-d", name, "-d", `www.${name}`, "--acme-port", String(stage.acmePort)]);
+    const after = (await list()).find((certificate) => certificate.name === name);
+    expect(after).toMatchObject({ status: "attention", error: { code: "not_served" } });
+    expect(after?.detail).toContain("canary serves");
+    expect(await serialAt(first, name)).toBe(after?.serial);
+    expect(await serialAt(second, name)).toBe(before[0]?.serial);
+    const orders = stage.requests().newOrder;
+    house.config(terminationYaml([haproxyNode("canary", first), haproxyNode("lb2", second)]));
+    up();
+    await house.run(["retry", name]);
+    await until("serving", 3);
+    expect(await serialAt(second, name)).toBe(after?.serial);
+    expect(stage.requests().newOrder).toBe(orders);
+  },
+);
 
 it("what somebody changes by hand is seen, told and brought back", async () => {
   house.config(
@@ -216,34 +220,40 @@ it("remove takes it from the nodes, the index and the schedule, and a lost Redis
   expect(stage.requests().newOrder).toBe(orders);
 });
 
-it("a name that stands in two certificates is served with either, and neither is taken for wrong", async () => {
-  const file = house.csv("shared.csv", [
-    `a.example www.a.example,443,${stage.acmePort}`,
-    `www.a.example,443,${stage.acmePort}`,
-    `b.example www.a.example,443,${stage.acmePort}`,
-  ]);
-  expect((await house.run(["import", file, "--wait"])).code).toBe(0);
-  expect(byStatus(await list())).toEqual({ serving: 3 });
-});
+long(
+  "a name that stands in two certificates is served with either, and neither is taken for wrong",
+  async () => {
+    const file = house.csv("shared.csv", [
+      `a.example www.a.example,443,${stage.acmePort}`,
+      `www.a.example,443,${stage.acmePort}`,
+      `b.example www.a.example,443,${stage.acmePort}`,
+    ]);
+    expect((await house.run(["import", file, "--wait"])).code).toBe(0);
+    expect(byStatus(await list())).toEqual({ serving: 3 });
+  },
+);
 
-it("a command that fails is tried again by itself, or at once when a person says so, without an order", async () => {
-  const done = join(house.home, "done");
-  const node = haproxyNode("lb2", second);
-  const script = `test -e ${done}`;
-  house.config(
-    terminationYaml([
-      haproxyNode("canary", first),
-      { ...node, port: first.port, target: { command: { run: ["sh", "-c", script] } } },
-    ]),
-  );
-  up();
-  expect((await house.run(["import", csv(2), "--wait"])).code).toBe(1);
-  const [waiting] = await list();
-  expect(waiting).toMatchObject({ status: "waiting", reason: "node", error: { code: "command_failed" } });
-  expect(Date.parse(waiting?.until ?? "")).toBeGreaterThan(Date.now() + 30_000);
-  const orders = stage.requests().newOrder;
-  writeFileSync(done, "");
-  await house.run(["retry"]);
-  await until("serving", 2);
-  expect(stage.requests().newOrder).toBe(orders);
-});
+long(
+  "a command that fails is tried again by itself, or at once when a person says so, without an order",
+  async () => {
+    const done = join(house.home, "done");
+    const node = haproxyNode("lb2", second);
+    const script = `test -e ${done}`;
+    house.config(
+      terminationYaml([
+        haproxyNode("canary", first),
+        { ...node, port: first.port, target: { command: { run: ["sh", "-c", script] } } },
+      ]),
+    );
+    up();
+    expect((await house.run(["import", csv(2), "--wait"])).code).toBe(1);
+    const [waiting] = await list();
+    expect(waiting).toMatchObject({ status: "waiting", reason: "node", error: { code: "command_failed" } });
+    expect(Date.parse(waiting?.until ?? "")).toBeGreaterThan(Date.now() + 30_000);
+    const orders = stage.requests().newOrder;
+    writeFileSync(done, "");
+    await house.run(["retry"]);
+    await until("serving", 2);
+    expect(stage.requests().newOrder).toBe(orders);
+  },
+);
