@@ -41,7 +41,7 @@ export default defineConfig({
       {
         test: {
           ...common,
-          ...paired,
+          ...serial,
           name: "e2e",
           include: ["test/e2e/**/*.test.ts"],
           exclude: ["test/e2e/**/*.full.test.ts"],
