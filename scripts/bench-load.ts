@@ -115,7 +115,7 @@ async function startApart(env: Record<string, string>, home: string): Promise<Ch
   const log = (role: string): string => join(home, `${role}.log`);
   const workers: ChildProcess[] = [];
   for (const role of ROLES_APART) workers.push(startWorker(role, env, log(role)));
-  await isSaid(log("api"), "The API listens");
+  await isSaid(log("api"), "The dashboard and the API are at");
   return workers;
 }
 

@@ -5,7 +5,7 @@
  *
  * `--load` does something else: what it costs that 50 clients read while certificates are issued (bench-load.ts), of
  * `--rows N` (1000) names, read by `--readers N` (50); `--apart` with the API in a process of its own.
- * `--import` measures something else, and nothing of that: what the API takes for 10,000 and for 100,000 rows.
+ * `--import` measures something else, and nothing of that: what the API takes for 10,000, 100,000 and 300,000 rows.
  * `--api` measures pages of certificates: bench-api.ts.
  */
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -45,7 +45,7 @@ const { values } = parseArgs({
 });
 const rows = Number(values.rows ?? 1_000);
 if (values.load) await loadProof({ names: rows, readers: Number(values.readers ?? 50), apart: values.apart });
-else if (values.import) await benchImport([10_000, 100_000]);
+else if (values.import) await benchImport([10_000, 100_000, 300_000]);
 else if (values.api)
   await benchApi({
     certificates: Number(values.certificates ?? 100_000),

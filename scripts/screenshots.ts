@@ -95,13 +95,13 @@ async function take(page: TestPage, path: string, name: string): Promise<void> {
 /** A row with a fault, at its cell. */
 async function wizard(page: TestPage): Promise<void> {
   await page.goto(`${url}/imports/new`);
+  await page.getByLabel("Pasted text").check();
   await page
-    .getByRole("textbox", { name: /paste/i })
+    .getByLabel("Rows", { exact: true })
     .fill(
       "DOMAIN,VIPPort,ACMEPort,FROMAddr,TOAddr,RELAYAddr,RELAYPort\nnew.acme.example,443,8888\nwww.globex_.example,443,8888\nnew.hooli.example,443,88888\nnew.wonka.example\n",
     );
-  await page.getByRole("button", { name: /check/i }).first().click();
-  await page.getByRole("heading", { name: /rows/i }).first().waitFor();
-  await page.waitForTimeout(1_500);
+  await page.getByRole("button", { name: "Check the rows" }).click();
+  await page.locator("input[aria-invalid=true]").first().waitFor();
   await page.screenshot({ path: join(FOLDER, "wizard.png") });
 }

@@ -14,7 +14,16 @@ const WAY: readonly Status[] = [
   "serving",
 ];
 
-type Place = "past" | "here" | "ahead";
+type Place = "past" | "here" | "stopped" | "held" | "ahead";
+
+/** For those who do not see it. */
+const PLACE: Readonly<Record<Place, string>> = {
+  past: ", done",
+  here: ", at the moment",
+  stopped: ", where it was stopped",
+  held: ", where it waits",
+  ahead: ", still to come",
+};
 
 /** Its way through the stages, with the moment at which it came to each. */
 export function Way({ one }: { one: CertificateDetail }) {
@@ -24,8 +33,12 @@ export function Way({ one }: { one: CertificateDetail }) {
   const at = stages.indexOf(one.status);
   const here = at >= 0 ? at : reached;
   const isDone = one.status === stages.at(-1);
-  const placeOf = (index: number): Place =>
-    index < here || (isDone && index === here) ? "past" : index === here && at >= 0 ? "here" : "ahead";
+  const placeOf = (index: number): Place => {
+    if (index < here || (isDone && index === here)) return "past";
+    if (index > here) return "ahead";
+    if (at >= 0) return "here";
+    return one.status === "attention" ? "stopped" : "held";
+  };
   return (
     <Card title="Its way" aside={<Total one={one} isDone={isDone} />}>
       <ol class="plain way">
@@ -41,9 +54,7 @@ export function Way({ one }: { one: CertificateDetail }) {
               <span class="way-dot" aria-hidden="true" />
               <span>
                 {STATUS[status].label}
-                <span class="hidden-but-read">
-                  {place === "past" ? ", done" : place === "here" ? ", at the moment" : ", still to come"}
-                </span>
+                <span class="hidden-but-read">{PLACE[place]}</span>
               </span>
               <span class="small soft">{arrived !== undefined && <Time at={arrived} absolute />}</span>
             </li>
