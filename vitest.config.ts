@@ -3,10 +3,13 @@ import { defineConfig } from "vitest/config";
 const common = { environment: "node", setupFiles: ["test/support/leaks.ts"] };
 /** Real servers, with time for a slow machine. */
 const patient = { testTimeout: 60_000, hookTimeout: 120_000 };
-/** Whole installations, whose times are looked at: one file after the other. */
+/** What does not bear another one beside it: one file after the other. */
 const serial = { ...patient, fileParallelism: false };
 /** Most of it is waiting: two files at once, each with servers, ports and folders of its own. */
 const paired = { ...patient, maxWorkers: 2 };
+
+/** A pair of hosts tells within 10 s where the address is, of which there is little to spare on two busy cores. */
+const ALONE = ["test/e2e/pair.test.ts"];
 
 export default defineConfig({
   test: {
@@ -41,11 +44,20 @@ export default defineConfig({
       {
         test: {
           ...common,
-          ...serial,
+          ...paired,
           name: "e2e",
           include: ["test/e2e/**/*.test.ts"],
-          exclude: ["test/e2e/**/*.full.test.ts"],
+          exclude: ["test/e2e/**/*.full.test.ts", ...ALONE],
           sequence: { groupOrder: 2 },
+        },
+      },
+      {
+        test: {
+          ...common,
+          ...serial,
+          name: "e2e-alone",
+          include: ALONE,
+          sequence: { groupOrder: 3 },
         },
       },
       {
@@ -55,7 +67,7 @@ export default defineConfig({
           name: "full",
           include: ["test/e2e/**/*.full.test.ts"],
           testTimeout: 600_000,
-          sequence: { groupOrder: 3 },
+          sequence: { groupOrder: 4 },
         },
       },
     ],

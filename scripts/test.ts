@@ -23,5 +23,5 @@ try {
   process.exit(3);
 }
 run("npm", ["run", "--silent", "build"]);
-const projects = ["unit", "contract", "integration", "e2e", ...(full ? ["full"] : [])];
+const projects = ["unit", "contract", "integration", "e2e", "e2e-alone", ...(full ? ["full"] : [])];
 run("npx", ["vitest", "run", ...projects.flatMap((project) => ["--project", project]), ...rest]);

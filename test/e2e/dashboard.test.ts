@@ -13,8 +13,9 @@ import { haproxyNode, terminationYaml } from "../support/terminations.ts";
 
 const TOKEN = "the-token-of-this-test";
 const READER = "a-token-that-may-only-read";
-/** Names that the CA cannot look up until the test lets it. */
+/** Names that lead to where nobody answers until the test lets them lead here. */
 const LATE = ["late1.moo.example", "late2.moo.example", "late3.moo.example"];
+const ELSEWHERE = "127.0.0.9";
 const GOOD = Array.from({ length: 12 }, (_, n) => `shop${n}.customer${n % 4}.example`);
 
 /** Where screenshots are put, for a person to look at. */
@@ -38,7 +39,7 @@ beforeAll(async () => {
   house.config(
     `${terminationYaml([haproxyNode("lb1", node)])}\ntokens: [{ name: reader, sha256: ${sha256}, scopes: [read] }]\n`,
   );
-  for (const name of LATE) await stage.pebble.dns.setServfail(name);
+  for (const name of LATE) await stage.pebble.dns.addA(name, [ELSEWHERE]);
   const child = startCertherd(["up"], house.env, join(house.home, "up.log"));
   started.push({ stop: () => stopProcess(child) });
   url = `http://${stage.env.CERTHERD_LISTEN}`;
@@ -124,7 +125,7 @@ it("tries what has failed again in bulk, and says what will happen and what came
   await page.getByLabel("Waiting for").selectOption("retry");
   await expect.poll(() => page.getByRole("row").count(), { timeout: 20_000 }).toBe(LATE.length + 1);
   await page.getByLabel("Choose all on this page").check();
-  for (const name of LATE) await stage.pebble.dns.clearServfail(name);
+  for (const name of LATE) await stage.pebble.dns.clearA(name);
   await page.getByRole("button", { name: "Retry" }).click();
   const dialog = page.getByRole("dialog");
   expect(await dialog.textContent()).toContain("counts towards the limits");

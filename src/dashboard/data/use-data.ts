@@ -20,6 +20,8 @@ interface Options {
 
 /** Milliseconds: events that come close together are one reason to ask again. */
 const GATHER = 1_000;
+/** After the last of them it is asked once more: answers that many ask for may be a second old. */
+const SETTLE = 2_500;
 
 /** What a path answers, kept up to date while the component is there and the page is seen. */
 export function useData<T>(path: string | undefined, options: Options = {}): Data<T> {
@@ -77,17 +79,21 @@ export function useLoaded<T>(
   const isLive = on !== undefined;
   useEffect(() => {
     if (!isLive) return;
-    let timer: ReturnType<typeof setTimeout> | undefined;
+    let soon: ReturnType<typeof setTimeout> | undefined;
+    let settled: ReturnType<typeof setTimeout> | undefined;
     const stop = listen((event) => {
-      if (timer !== undefined || newest.current.on?.(event) !== true) return;
-      timer = setTimeout(() => {
-        timer = undefined;
+      if (newest.current.on?.(event) !== true) return;
+      clearTimeout(settled);
+      settled = setTimeout(refresh, SETTLE);
+      soon ??= setTimeout(() => {
+        soon = undefined;
         refresh();
       }, GATHER);
     });
     return () => {
       stop();
-      clearTimeout(timer);
+      clearTimeout(soon);
+      clearTimeout(settled);
     };
   }, [isLive, refresh]);
 
