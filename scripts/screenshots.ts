@@ -66,8 +66,6 @@ try {
     await take(page, `/certificates/${BLOCKED}`, "certificate");
     await wizard(page);
   }
-  const phone = await signedIn(false, 390);
-  await take(phone, "/", "overview-phone");
 } finally {
   await browser.stop();
   await stopProcess(up);
@@ -76,8 +74,8 @@ try {
   await stage.close();
 }
 
-async function signedIn(dark: boolean, width = 1_280): Promise<TestPage> {
-  const page = await browser.newPage({ dark, width, height: width < 500 ? 844 : 860 });
+async function signedIn(dark: boolean): Promise<TestPage> {
+  const page = await browser.newPage({ dark, height: 860 });
   await page.goto(`${url}/`);
   await page.getByLabel("Token").fill(TOKEN);
   await page.getByRole("button", { name: "Sign in" }).click();
