@@ -142,6 +142,7 @@ it("tries what has failed again in bulk, and says what will happen and what came
 it("can be used by the keyboard alone", async () => {
   const page = await browser.newPage();
   await page.goto(`${url}/`);
+  await expect.poll(() => page.evaluate("document.activeElement?.id")).toBe("token");
   await page.keyboard.type(TOKEN);
   await page.keyboard.press("Enter");
   await page.getByRole("heading", { name: "Overview" }).waitFor();

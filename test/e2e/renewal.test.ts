@@ -4,7 +4,6 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { openStage, type Stage, startCertherd, stopProcess } from "../../scripts/stage.ts";
 import { Installation } from "../support/certherd.ts";
-import { long } from "../support/long.ts";
 import { confusesPebble, issuedAt, replacements, type Shown, suggest } from "../support/renewing.ts";
 import { waitUntil } from "../support/temp.ts";
 
@@ -36,42 +35,38 @@ const show = (name: string): Promise<Shown> => house.json<Shown>("show", name);
 const keyOf = (name: string): string =>
   readFileSync(join(house.home, `certificates/${name}/${name}.key`), "utf8");
 
-long(
-  "each is renewed within the window that the CA suggests, and the CA is told what is replaced",
-  async () => {
-    await importAll();
-    const up = startCertherd(["up"], house.env, join(house.home, "up.log"));
-    try {
-      const before = new Map((await house.list()).map((certificate) => [certificate.name, certificate]));
-      // Not the one after the other: each has a window of its own.
-      const begin = Date.now() + 6_000;
-      const windows = new Map(
-        NAMES.map((name, n) => [name, { start: begin + 500 * n, end: begin + 500 * n + 4_000 }]),
-      );
-      for (const [name, window] of windows) await suggest(stage.pebble, house, name, window);
-      await waitUntil(
-        async () =>
-          (await house.list()).every(
-            ({ name, serial, status }) => status === "issued" && serial !== before.get(name)?.serial,
-          ),
-        { timeoutMs: 60_000, everyMs: 500, what: "the renewals" },
-      );
-      const odd = [...before.values()].filter(confusesPebble);
-      expect(replacements(stage.pebble)).toBeGreaterThanOrEqual(NAMES.length - odd.length);
-      for (const { name } of odd) windows.delete(name);
-      for (const [name, { start, end }] of windows) {
-        const times = issuedAt(await show(name));
-        expect(times).toHaveLength(2);
-        // Events are to the second; the order itself takes a moment, and the look is every 300 ms.
-        expect(times[1]).toBeGreaterThanOrEqual(Math.floor(start / 1_000) * 1_000);
-        expect(times[1]).toBeLessThanOrEqual(end + 5_000);
-      }
-    } finally {
-      await stopProcess(up);
+it("each is renewed within the window that the CA suggests, and the CA is told what is replaced", async () => {
+  await importAll();
+  const up = startCertherd(["up"], house.env, join(house.home, "up.log"));
+  try {
+    const before = new Map((await house.list()).map((certificate) => [certificate.name, certificate]));
+    // Not the one after the other: each has a window of its own.
+    const begin = Date.now() + 6_000;
+    const windows = new Map(
+      NAMES.map((name, n) => [name, { start: begin + 500 * n, end: begin + 500 * n + 4_000 }]),
+    );
+    for (const [name, window] of windows) await suggest(stage.pebble, house, name, window);
+    await waitUntil(
+      async () =>
+        (await house.list()).every(
+          ({ name, serial, status }) => status === "issued" && serial !== before.get(name)?.serial,
+        ),
+      { timeoutMs: 60_000, everyMs: 500, what: "the renewals" },
+    );
+    const odd = [...before.values()].filter(confusesPebble);
+    expect(replacements(stage.pebble)).toBeGreaterThanOrEqual(NAMES.length - odd.length);
+    for (const { name } of odd) windows.delete(name);
+    for (const [name, { start, end }] of windows) {
+      const times = issuedAt(await show(name));
+      expect(times).toHaveLength(2);
+      // Events are to the second; the order itself takes a moment, and the look is every 300 ms.
+      expect(times[1]).toBeGreaterThanOrEqual(Math.floor(start / 1_000) * 1_000);
+      expect(times[1]).toBeLessThanOrEqual(end + 5_000);
     }
-  },
-  120_000,
-);
+  } finally {
+    await stopProcess(up);
+  }
+}, 120_000);
 
 it("a window in the past is noticed at the next look, and whoever asks is told why", async () => {
   const [name = ""] = NAMES;
