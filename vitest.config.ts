@@ -8,8 +8,8 @@ const serial = { ...patient, fileParallelism: false };
 /** Most of it is waiting: two files at once, each with servers, ports and folders of its own. */
 const paired = { ...patient, maxWorkers: 2 };
 
-/** A pair of hosts tells within 10 s where the address is, of which there is little to spare on two busy cores. */
-const ALONE = ["test/e2e/pair.test.ts"];
+/** What has to keep up with a person, or tells within 10 s where an address is: little to spare on two busy cores. */
+const ALONE = ["test/e2e/pair.test.ts", "test/e2e/dashboard.test.ts", "test/e2e/dashboard-wizard.test.ts"];
 
 export default defineConfig({
   test: {
@@ -19,6 +19,8 @@ export default defineConfig({
         test: {
           ...common,
           name: "unit",
+          // Modules alone, without state: loading them anew for each file takes as long as the tests.
+          isolate: false,
           include: ["test/unit/**/*.test.ts"],
           sequence: { groupOrder: 0 },
         },

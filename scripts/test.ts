@@ -3,6 +3,7 @@
  * `--full` adds the long ones; anything else goes to vitest (a file, -t "a name").
  */
 import { spawnSync } from "node:child_process";
+import { isBuilt } from "./fresh.ts";
 import { ensureTools, MissingToolError } from "./tools.ts";
 
 const args = process.argv.slice(2);
@@ -22,6 +23,6 @@ try {
   console.error(error.message);
   process.exit(3);
 }
-run("npm", ["run", "--silent", "build"]);
+if (!isBuilt()) run("npm", ["run", "--silent", "build"]);
 const projects = ["unit", "contract", "integration", "e2e", "e2e-alone", ...(full ? ["full"] : [])];
 run("npx", ["vitest", "run", ...projects.flatMap((project) => ["--project", project]), ...rest]);

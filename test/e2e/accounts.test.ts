@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import type { CaReport } from "../../src/runtime/account-report.ts";
 import { Installation } from "../support/certherd.ts";
+import { long } from "../support/long.ts";
 import { type Pebble, startPebble } from "../support/pebble.ts";
 import { freePort } from "../support/temp.ts";
 
@@ -79,7 +80,7 @@ it("a profile that the CA does not offer is said with those that it offers", asy
   expect(code).toBe(1);
 });
 
-it("the terms can be agreed to by a person, too", async () => {
+long("the terms can be agreed to by a person, too", async () => {
   const { stdout, code } = await house.run(["account", "agree"]);
   expect(stdout).toMatch(/^Agreed to the terms of service of \S+: data:text/);
   expect(code).toBe(0);

@@ -16,6 +16,7 @@ import {
   writeAcmeSh,
   writeAcmeShAccount,
 } from "../support/foreign-homes.ts";
+import { long } from "../support/long.ts";
 import { tempDir, waitUntil } from "../support/temp.ts";
 
 /** Nobody is there, and nobody is asked. */
@@ -108,7 +109,7 @@ describe("certherd adopt", () => {
     expect(existsSync(join(house.home, "certificates"))).toBe(false);
   });
 
-  it("kill -9 in the middle: done again, each is there once and whole", async () => {
+  long("kill -9 in the middle: done again, each is there once and whole", async () => {
     const count = 60;
     for (let n = 0; n < count; n++) await there(`n${n}.example`);
     const folder = join(house.home, "certificates");

@@ -90,7 +90,7 @@ describe("whatever is killed in the middle of 200 names", () => {
     },
   );
 
-  it("kill -9 of Redis with its append-only file on: the same", async () => {
+  long("kill -9 of Redis with its append-only file on: the same", async () => {
     const stage = await stageWith({});
     const redis = await ownRedis();
     const house = installation(stage, redis);

@@ -138,9 +138,9 @@ it("three bad rows: one mended in place, one left out, one left behind; the rest
   await looksWell("confirm");
   // Nothing is lost by going back.
   await page.getByRole("link", { name: "File" }).click();
-  expect(await page.getByLabel("Rows", { exact: true }).inputValue()).toBe(
-    rows.replace("bad_name", "mended").replace("two.", "# two."),
-  );
+  await expect
+    .poll(() => page.getByLabel("Rows", { exact: true }).inputValue())
+    .toBe(rows.replace("bad_name", "mended").replace("two.", "# two."));
   await button("Check the rows").click();
   await button("Go on with 3, leave 1 out").click();
   await page.getByText("2 of 3 certificates can be ordered now.").waitFor();

@@ -13,6 +13,7 @@ import {
   stopProcess,
 } from "../../scripts/stage.ts";
 import { byStatus, Installation } from "../support/certherd.ts";
+import { long } from "../support/long.ts";
 import { certificateMaker, writeCertificate } from "../support/many-certificates.ts";
 import { startRedis } from "../support/redis.ts";
 import { waitUntil } from "../support/temp.ts";
@@ -90,7 +91,7 @@ it("finds nothing wrong while `up` issues", async () => {
   }
 }, 180_000);
 
-it("can be killed anywhere, and be begun again", async () => {
+long("can be killed anywhere, and be begun again", async () => {
   const redis = await startRedis();
   const [env, count] = [{ ...house.env, REDIS_URL: redis.url }, 2_000];
   Object.assign(house.env, env);

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { openStage, type Stage, startCertherd, stopProcess } from "../../scripts/stage.ts";
 import { Installation } from "../support/certherd.ts";
+import { long } from "../support/long.ts";
 import { confusesPebble, issuedAt, replacements, type Shown, suggest } from "../support/renewing.ts";
 import { waitUntil } from "../support/temp.ts";
 
@@ -68,30 +69,34 @@ it("each is renewed within the window that the CA suggests, and the CA is told w
   }
 }, 120_000);
 
-it("a window in the past is noticed at the next look, and whoever asks is told why", async () => {
-  const [name = ""] = NAMES;
-  const before = await show(name);
-  const up = startCertherd(["up"], house.env, join(house.home, "up.log"));
-  try {
-    const window = { start: Date.now() - 7_200_000, end: Date.now() - 3_600_000 };
-    await suggest(stage.pebble, house, name, window, "https://ca.example/incident");
-    const after = await waitUntil(
-      async () => {
-        const shown = await show(name);
-        return shown.serial !== before.serial && shown.status === "issued" ? shown : undefined;
-      },
-      { timeoutMs: 30_000, everyMs: 300, what: "the renewal" },
-    );
-    expect(after?.events).toContainEqual(
-      expect.objectContaining({
-        what: "renewal planned",
-        detail: expect.stringContaining("https://ca.example/incident"),
-      }),
-    );
-  } finally {
-    await stopProcess(up);
-  }
-}, 60_000);
+long(
+  "a window in the past is noticed at the next look, and whoever asks is told why",
+  async () => {
+    const [name = ""] = NAMES;
+    const before = await show(name);
+    const up = startCertherd(["up"], house.env, join(house.home, "up.log"));
+    try {
+      const window = { start: Date.now() - 7_200_000, end: Date.now() - 3_600_000 };
+      await suggest(stage.pebble, house, name, window, "https://ca.example/incident");
+      const after = await waitUntil(
+        async () => {
+          const shown = await show(name);
+          return shown.serial !== before.serial && shown.status === "issued" ? shown : undefined;
+        },
+        { timeoutMs: 30_000, everyMs: 300, what: "the renewal" },
+      );
+      expect(after?.events).toContainEqual(
+        expect.objectContaining({
+          what: "renewal planned",
+          detail: expect.stringContaining("https://ca.example/incident"),
+        }),
+      );
+    } finally {
+      await stopProcess(up);
+    }
+  },
+  60_000,
+);
 
 describe("by hand, without `up`", () => {
   it("renew NAME orders it anew, with a new key", async () => {
@@ -121,7 +126,7 @@ describe("by hand, without `up`", () => {
     expect(changed.map((certificate) => certificate.name)).toEqual([name]);
   });
 
-  it("renew --all --force shows the plan, and asks", async () => {
+  long("renew --all --force shows the plan, and asks", async () => {
     expect(await house.run(["renew", "--all"])).toMatchObject({
       code: 2,
       stderr: expect.stringContaining("--force"),
@@ -157,17 +162,21 @@ describe("by hand, without `up`", () => {
   });
 });
 
-it("a lost Redis loses nothing of it: list, schedule and limits are as before", async () => {
-  const up = startCertherd(["up"], house.env, join(house.home, "up.log"));
-  const window = { start: Date.now() + 3_600_000, end: Date.now() + 7_200_000 };
-  for (const name of NAMES) await suggest(stage.pebble, house, name, window);
-  await waitUntil(
-    async () => (await house.list()).every(({ renewAt }) => Date.parse(renewAt ?? "") < window.end + 1_000),
-    { timeoutMs: 30_000, everyMs: 300, what: "the plans" },
-  );
-  await stopProcess(up);
-  const [list, limits] = [await house.list(), await house.json("limits")];
-  await house.lose();
-  expect(await house.list()).toEqual(list);
-  expect(await house.json("limits")).toEqual(limits);
-}, 60_000);
+long(
+  "a lost Redis loses nothing of it: list, schedule and limits are as before",
+  async () => {
+    const up = startCertherd(["up"], house.env, join(house.home, "up.log"));
+    const window = { start: Date.now() + 3_600_000, end: Date.now() + 7_200_000 };
+    for (const name of NAMES) await suggest(stage.pebble, house, name, window);
+    await waitUntil(
+      async () => (await house.list()).every(({ renewAt }) => Date.parse(renewAt ?? "") < window.end + 1_000),
+      { timeoutMs: 30_000, everyMs: 300, what: "the plans" },
+    );
+    await stopProcess(up);
+    const [list, limits] = [await house.list(), await house.json("limits")];
+    await house.lose();
+    expect(await house.list()).toEqual(list);
+    expect(await house.json("limits")).toEqual(limits);
+  },
+  60_000,
+);

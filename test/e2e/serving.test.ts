@@ -158,7 +158,7 @@ long(
   },
 );
 
-it("what somebody changes by hand is seen, told and brought back", async () => {
+long("what somebody changes by hand is seen, told and brought back", async () => {
   house.config(
     `${terminationYaml([haproxyNode("canary", first), haproxyNode("lb2", second)])}\nwatch: { every: 1s }\n`,
   );
@@ -189,36 +189,39 @@ it("what somebody changes by hand is seen, told and brought back", async () => {
   );
 });
 
-it("remove takes it from the nodes, the index and the schedule, and a lost Redis does not bring it back", async () => {
-  expect((await house.run(["import", csv(4), "--wait"])).code).toBe(0);
-  const name = "host1.customer1.example";
-  const gone = await house.run(["remove", name, "--revoke"]);
-  expect(gone).toMatchObject({ code: 0, stdout: expect.stringContaining("removed and revoked") });
-  expect(stage.requests().revokeCert).toBe(1);
-  const deleted = await house.run(["-D", "-d", "host2.customer2.example"], "lb-letsencrypt");
-  expect(deleted).toMatchObject({ code: 0, stdout: expect.stringContaining("Successfully removed cert") });
-  const left = ["host0.customer0.example", "host3.customer3.example"];
-  expect((await list()).map((certificate) => certificate.name)).toEqual(left);
-  for (const node of [first, second]) {
-    expect(readdirSync(node.certDir).filter((file) => file.startsWith("host"))).toEqual(
-      left.map((each) => `${each}.pem`),
+long(
+  "remove takes it from the nodes, the index and the schedule, and a lost Redis does not bring it back",
+  async () => {
+    expect((await house.run(["import", csv(4), "--wait"])).code).toBe(0);
+    const name = "host1.customer1.example";
+    const gone = await house.run(["remove", name, "--revoke"]);
+    expect(gone).toMatchObject({ code: 0, stdout: expect.stringContaining("removed and revoked") });
+    expect(stage.requests().revokeCert).toBe(1);
+    const deleted = await house.run(["-D", "-d", "host2.customer2.example"], "lb-letsencrypt");
+    expect(deleted).toMatchObject({ code: 0, stdout: expect.stringContaining("Successfully removed cert") });
+    const left = ["host0.customer0.example", "host3.customer3.example"];
+    expect((await list()).map((certificate) => certificate.name)).toEqual(left);
+    for (const node of [first, second]) {
+      expect(readdirSync(node.certDir).filter((file) => file.startsWith("host"))).toEqual(
+        left.map((each) => `${each}.pem`),
+      );
+      expect(readFileSync(node.crtList, "utf8")).not.toContain(name);
+      const listed = await node.command("show ssl cert\n");
+      expect(listed).not.toContain(name);
+      expect(listed).toContain("host3.customer3.example");
+    }
+    const [archived = ""] = readdirSync(join(house.home, "archive")).filter((folder) =>
+      folder.startsWith(name),
     );
-    expect(readFileSync(node.crtList, "utf8")).not.toContain(name);
-    const listed = await node.command("show ssl cert\n");
-    expect(listed).not.toContain(name);
-    expect(listed).toContain("host3.customer3.example");
-  }
-  const [archived = ""] = readdirSync(join(house.home, "archive")).filter((folder) =>
-    folder.startsWith(name),
-  );
-  const key = join(house.home, "archive", archived, `${name}.key`);
-  expect(statSync(key).mode & 0o777).toBe(0o600);
-  expect(existsSync(join(house.home, "certificates", name))).toBe(false);
-  await house.close();
-  const orders = stage.requests().newOrder;
-  expect((await list()).map((certificate) => certificate.name)).toEqual(left);
-  expect(stage.requests().newOrder).toBe(orders);
-});
+    const key = join(house.home, "archive", archived, `${name}.key`);
+    expect(statSync(key).mode & 0o777).toBe(0o600);
+    expect(existsSync(join(house.home, "certificates", name))).toBe(false);
+    await house.close();
+    const orders = stage.requests().newOrder;
+    expect((await list()).map((certificate) => certificate.name)).toEqual(left);
+    expect(stage.requests().newOrder).toBe(orders);
+  },
+);
 
 long(
   "a name that stands in two certificates is served with either, and neither is taken for wrong",

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
 import { openStage, type Stage, startWorker, stopProcess } from "../../scripts/stage.ts";
 import { byStatus, Installation } from "../support/certherd.ts";
+import { long } from "../support/long.ts";
 import { waitUntil } from "../support/temp.ts";
 
 /** An address of this machine that is no VIP: nothing is ever sent there. */
@@ -73,34 +74,37 @@ describe("100 names, of which 30 do not point here", () => {
     );
   });
 
-  it("70 are ordered, no validation fails; the 30 go on by themselves when their DNS is mended", async () => {
-    start("respond", "issue");
-    await house.run(["import", house.csv("domains.csv", rows(names))]);
-    await waitUntil(async () => (byStatus(await house.list()).issued ?? 0) === 70, {
-      timeoutMs: 60_000,
-      everyMs: 500,
-      what: "the 70",
-    });
-    const waiting = (await house.list()).filter(({ status }) => status !== "issued");
-    expect(waiting).toHaveLength(30);
-    for (const { status, reason, detail, error } of waiting) {
-      expect({ status, reason, code: error?.code }).toEqual({
-        status: "waiting",
-        reason: "customer",
-        code: "customer_record",
+  long(
+    "70 are ordered, no validation fails; the 30 go on by themselves when their DNS is mended",
+    async () => {
+      start("respond", "issue");
+      await house.run(["import", house.csv("domains.csv", rows(names))]);
+      await waitUntil(async () => (byStatus(await house.list()).issued ?? 0) === 70, {
+        timeoutMs: 60_000,
+        everyMs: 500,
+        what: "the 70",
       });
-      expect(detail).toContain(`today it is ${ELSEWHERE}`);
-    }
-    expect(validations("triage.moo.com")).toBe(70);
-    for (const name of away) await stage.pebble.dns.clearA(name);
-    await waitUntil(async () => (byStatus(await house.list()).issued ?? 0) === 100, {
-      timeoutMs: 60_000,
-      everyMs: 500,
-      what: "all 100",
-    });
-    expect(validations("triage.moo.com")).toBe(100);
-    expect(stage.pebble.log().filter((line) => line.includes("set INVALID"))).toEqual([]);
-  });
+      const waiting = (await house.list()).filter(({ status }) => status !== "issued");
+      expect(waiting).toHaveLength(30);
+      for (const { status, reason, detail, error } of waiting) {
+        expect({ status, reason, code: error?.code }).toEqual({
+          status: "waiting",
+          reason: "customer",
+          code: "customer_record",
+        });
+        expect(detail).toContain(`today it is ${ELSEWHERE}`);
+      }
+      expect(validations("triage.moo.com")).toBe(70);
+      for (const name of away) await stage.pebble.dns.clearA(name);
+      await waitUntil(async () => (byStatus(await house.list()).issued ?? 0) === 100, {
+        timeoutMs: 60_000,
+        everyMs: 500,
+        what: "all 100",
+      });
+      expect(validations("triage.moo.com")).toBe(100);
+      expect(stage.pebble.log().filter((line) => line.includes("set INVALID"))).toEqual([]);
+    },
+  );
 });
 
 it("a wait ends when what is left waits for customers, and says what they have to set", async () => {

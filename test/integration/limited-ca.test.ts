@@ -162,7 +162,8 @@ describe("failed validations", () => {
     const { validations, limits } = ca.stats();
     expect(limits.failedAuthorizations.refused).toBe(1);
     expect(validations["bad.example"]).toHaveLength(2);
-    expect(validations["good.example"]).toHaveLength(2);
+    // Pebble may take an authorization that stands again.
+    expect([1, 2]).toContain(validations["good.example"]?.length);
   });
 
   it("too many in a row pause the name, until a person ends it", async () => {
