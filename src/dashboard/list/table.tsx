@@ -1,5 +1,4 @@
 import {
-  columnVisibilityFeature,
   createColumnHelper,
   rowSelectionFeature,
   rowSortingFeature,
@@ -13,7 +12,7 @@ import { count } from "../format.ts";
 import { TableFrame, Time } from "../ui/parts.tsx";
 import { StatusBadge } from "../ui/status.tsx";
 
-const features = tableFeatures({ rowSelectionFeature, rowSortingFeature, columnVisibilityFeature });
+const features = tableFeatures({ rowSelectionFeature, rowSortingFeature });
 const helper = createColumnHelper<typeof features, CertificateShown>();
 
 /** By what the API can sort. */

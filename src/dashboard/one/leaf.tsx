@@ -1,5 +1,6 @@
 import type { CertificateDetail } from "../../api/schemas/certificates.ts";
-import { Card, Empty, TableFrame, Time } from "../ui/parts.tsx";
+import { Card, Empty, Time } from "../ui/parts.tsx";
+import { Table } from "../ui/table.tsx";
 
 /** The certificate that is there, and when the next one is. */
 export function Leaf({ one }: { one: CertificateDetail }) {
@@ -56,30 +57,18 @@ export function Chain({ one: { chain } }: { one: CertificateDetail }) {
   if (chain.length === 0) return null;
   return (
     <Card title="Chain">
-      <TableFrame label="The chain, leaf first">
-        <table class="small">
-          <thead>
-            <tr>
-              <th scope="col">Subject</th>
-              <th scope="col">Issuer</th>
-              <th scope="col">Serial</th>
-              <th scope="col">Ends</th>
-            </tr>
-          </thead>
-          <tbody>
-            {chain.map(({ subject, issuer, serial, notAfter }) => (
-              <tr key={serial}>
-                <th scope="row">{subject === "" ? <em>none, the names say it all</em> : subject}</th>
-                <td>{issuer}</td>
-                <td class="mono">{serial}</td>
-                <td>
-                  <Time at={notAfter} absolute />
-                </td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </TableFrame>
+      <Table label="The chain, leaf first" columns={["Subject", "Issuer", "Serial", "Ends"]} class="small">
+        {chain.map(({ subject, issuer, serial, notAfter }) => (
+          <tr key={serial}>
+            <th scope="row">{subject === "" ? <em>none, the names say it all</em> : subject}</th>
+            <td>{issuer}</td>
+            <td class="mono">{serial}</td>
+            <td>
+              <Time at={notAfter} absolute />
+            </td>
+          </tr>
+        ))}
+      </Table>
     </Card>
   );
 }

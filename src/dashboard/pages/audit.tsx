@@ -3,7 +3,8 @@ import { Link } from "wouter-preact";
 import type { AuditList } from "../../api/schemas/audit.ts";
 import { ask, Problem } from "../data/ask.ts";
 import { useData } from "../data/use-data.ts";
-import { Empty, Loading, ProblemNotice, TableFrame, Time } from "../ui/parts.tsx";
+import { Empty, Loading, ProblemNotice, Time } from "../ui/parts.tsx";
+import { Table } from "../ui/table.tsx";
 
 export function AuditPage() {
   const { data, problem } = useData<AuditList>("/v1/audit?limit=100");
@@ -42,35 +43,23 @@ export function AuditPage() {
 function Entries({ entries }: { entries: AuditList["entries"] }) {
   if (entries.length === 0) return <Empty title="Nobody has asked for anything yet." />;
   return (
-    <TableFrame label="Who asked for what, newest first">
-      <table>
-        <thead>
-          <tr>
-            <th scope="col">When</th>
-            <th scope="col">Who</th>
-            <th scope="col">What</th>
-            <th scope="col">Certificate</th>
-          </tr>
-        </thead>
-        <tbody>
-          {entries.map(({ at, by, action, certificate, detail }, index) => (
-            <tr key={index}>
-              <td>
-                <Time at={at} absolute />
-              </td>
-              <td>{by}</td>
-              <td>
-                {action} {detail && <span class="soft">{detail}</span>}
-              </td>
-              <td>
-                {certificate && (
-                  <Link href={`/certificates/${encodeURIComponent(certificate)}`}>{certificate}</Link>
-                )}
-              </td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </TableFrame>
+    <Table label="Who asked for what, newest first" columns={["When", "Who", "What", "Certificate"]}>
+      {entries.map(({ at, by, action, certificate, detail }, index) => (
+        <tr key={index}>
+          <td>
+            <Time at={at} absolute />
+          </td>
+          <td>{by}</td>
+          <td>
+            {action} {detail && <span class="soft">{detail}</span>}
+          </td>
+          <td>
+            {certificate && (
+              <Link href={`/certificates/${encodeURIComponent(certificate)}`}>{certificate}</Link>
+            )}
+          </td>
+        </tr>
+      ))}
+    </Table>
   );
 }

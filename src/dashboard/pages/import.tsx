@@ -4,8 +4,10 @@ import type { ImportProgress, ImportState } from "../../api/schemas/imports.ts";
 import { useMayDo } from "../data/session.tsx";
 import { useData } from "../data/use-data.ts";
 import { count, number, relative } from "../format.ts";
+import { type Count, Counts } from "../ui/counts.tsx";
 import { Card, Loading, Meter, ProblemNotice, Time } from "../ui/parts.tsx";
 import { Badge, REASON, STATUS, STATUS_LIST, StatusBadge } from "../ui/status.tsx";
+import { Table } from "../ui/table.tsx";
 import { isToBeSaid, type Standing, standingOf, standingWords } from "../wizard/progress.ts";
 import "../styles/wizard.css";
 
@@ -57,7 +59,7 @@ function Shown({ progress, path }: { progress: ImportProgress; path: string }) {
     <>
       <ProgressCard progress={progress} standing={standing} />
       <Said words={standingWords(standing)} isLast={progress.ended} />
-      <Counts progress={progress} />
+      <Counts counts={countsOf(progress)} />
       <Downloads progress={progress} path={path} />
       {standing.total <= FEW && standing.waiting + standing.attention > 0 && (
         <Held path={path} version={`${standing.waiting} ${standing.attention}`} />
@@ -147,27 +149,19 @@ function Said({ words, isLast }: { words: string; isLast: boolean }) {
   );
 }
 
-function Counts({ progress }: { progress: ImportProgress }) {
+function countsOf(progress: ImportProgress): Count[] {
   const { rows, accepted, retried, unchanged, updated, duplicates, rejectedRows } = progress;
-  const counts: [string, number, string][] = [
-    ["Rows", rows, ""],
-    ["Accepted", accepted, retried > 0 ? `${number(retried)} tried again` : ""],
-    ["Unchanged", unchanged, updated > 0 ? `${number(updated)} got new values` : ""],
-    ["Duplicates", duplicates, ""],
-    ["Rejected", rejectedRows, ""],
+  return [
+    { label: "Rows", value: rows },
+    { label: "Accepted", value: accepted, note: retried > 0 ? `${number(retried)} tried again` : undefined },
+    {
+      label: "Unchanged",
+      value: unchanged,
+      note: updated > 0 ? `${number(updated)} got new values` : undefined,
+    },
+    { label: "Duplicates", value: duplicates },
+    { label: "Rejected", value: rejectedRows, isBad: true },
   ];
-  return (
-    <dl class="counts">
-      {counts.map(([label, value, note]) => (
-        <div key={label} class={label === "Rejected" && value > 0 ? "tone-bad" : ""}>
-          <dt>{label}</dt>
-          <dd class="number">
-            {number(value)} {note && <span class="small soft">{note}</span>}
-          </dd>
-        </div>
-      ))}
-    </dl>
-  );
 }
 
 function Downloads({ progress, path }: { progress: ImportProgress; path: string }) {
@@ -216,33 +210,23 @@ function Held({ path, version }: { path: string; version: string }) {
   if (held.length === 0) return null;
   return (
     <Card title="What does not move by itself, or waits">
-      <div class="table-wrap">
-        <table>
-          <caption class="hidden-but-read">Certificates that wait, or need attention</caption>
-          <thead>
-            <tr>
-              <th scope="col">Certificate</th>
-              <th scope="col">Status</th>
-              <th scope="col">Until</th>
-              <th scope="col">Why</th>
-            </tr>
-          </thead>
-          <tbody>
-            {held.map(({ name, status, reason, until, error }) => (
-              <tr key={name}>
-                <th scope="row">
-                  <Link href={`/certificates/${encodeURIComponent(name)}`}>{name}</Link>
-                </th>
-                <td>
-                  <StatusBadge status={status} reason={reason} />
-                </td>
-                <td>{until && <Time at={until} />}</td>
-                <td>{error?.detail}</td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
+      <Table
+        label="Certificates that wait, or need attention"
+        columns={["Certificate", "Status", "Until", "Why"]}
+      >
+        {held.map(({ name, status, reason, until, error }) => (
+          <tr key={name}>
+            <th scope="row">
+              <Link href={`/certificates/${encodeURIComponent(name)}`}>{name}</Link>
+            </th>
+            <td>
+              <StatusBadge status={status} reason={reason} />
+            </td>
+            <td>{until && <Time at={until} />}</td>
+            <td>{error?.detail}</td>
+          </tr>
+        ))}
+      </Table>
     </Card>
   );
 }

@@ -6,6 +6,7 @@ import { useData } from "../data/use-data.ts";
 import { number } from "../format.ts";
 import { Card, Empty, Loading, Meter, ProblemNotice, Time } from "../ui/parts.tsx";
 import { Badge } from "../ui/status.tsx";
+import { Table } from "../ui/table.tsx";
 import { asProblem } from "../wizard/problem.ts";
 import { settledOf } from "../wizard/progress.ts";
 import "../styles/wizard.css";
@@ -72,45 +73,34 @@ function Imports({ imports }: { imports: readonly ImportSummary[] }) {
       </Card>
     );
   return (
-    <div class="table-wrap">
-      <table>
-        <caption class="hidden-but-read">Imports, newest first</caption>
-        <thead>
-          <tr>
-            <th scope="col">When</th>
-            <th scope="col">File</th>
-            <th scope="col" class="right">
-              Rows
-            </th>
-            <th scope="col" class="right">
-              Accepted
-            </th>
-            <th scope="col" class="right">
-              Rejected
-            </th>
-            <th scope="col">How it stands</th>
-          </tr>
-        </thead>
-        <tbody>
-          {imports.map((one) => (
-            <tr key={one.import}>
-              <td>
-                <Time at={one.at} absolute />
-              </td>
-              <th scope="row">
-                <Link href={`/imports/${encodeURIComponent(one.import)}`}>{one.source || one.import}</Link>
-              </th>
-              <td class="right">{number(one.rows)}</td>
-              <td class="right">{number(one.accepted)}</td>
-              <td class="right">{number(one.rejectedRows)}</td>
-              <td class="bar">
-                <Standing summary={one} />
-              </td>
-            </tr>
-          ))}
-        </tbody>
-      </table>
-    </div>
+    <Table
+      label="Imports, newest first"
+      columns={[
+        "When",
+        "File",
+        { title: "Rows", isRight: true },
+        { title: "Accepted", isRight: true },
+        { title: "Rejected", isRight: true },
+        "How it stands",
+      ]}
+    >
+      {imports.map((one) => (
+        <tr key={one.import}>
+          <td>
+            <Time at={one.at} absolute />
+          </td>
+          <th scope="row">
+            <Link href={`/imports/${encodeURIComponent(one.import)}`}>{one.source || one.import}</Link>
+          </th>
+          <td class="right">{number(one.rows)}</td>
+          <td class="right">{number(one.accepted)}</td>
+          <td class="right">{number(one.rejectedRows)}</td>
+          <td class="bar">
+            <Standing summary={one} />
+          </td>
+        </tr>
+      ))}
+    </Table>
   );
 }
 

@@ -1,6 +1,7 @@
 import { useMemo, useState } from "preact/hooks";
 import type { TriageReport } from "../../api/schemas/triage.ts";
 import { count, number } from "../format.ts";
+import { Table } from "../ui/table.tsx";
 import { save } from "./save.ts";
 import { byCustomer, type CustomerGroup, customersCsv } from "./triage.ts";
 
@@ -42,42 +43,28 @@ function Customer({ group: { whom, certificates } }: { group: CustomerGroup }) {
       <summary>
         <strong>{whom}</strong> <span class="soft">{count(certificates.length, "certificate")}</span>
       </summary>
-      <div class="table-wrap">
-        <table>
-          <caption class="hidden-but-read">Records that {whom} has to set</caption>
-          <thead>
-            <tr>
-              <th scope="col">Record</th>
-              <th scope="col">Type</th>
-              <th scope="col">Set</th>
-              <th scope="col">Today</th>
-              <th scope="col">Why</th>
-            </tr>
-          </thead>
-          <tbody>
-            {listed.flatMap(({ name, detail, records = [] }) =>
-              records.length === 0
-                ? [
-                    <tr key={name}>
-                      <th scope="row">{name}</th>
-                      <td colSpan={4}>{detail}</td>
-                    </tr>,
-                  ]
-                : records.map((record) => (
-                    <tr key={`${name} ${record.name} ${record.type} ${record.set} ${record.today}`}>
-                      <th scope="row" class="mono">
-                        {record.name}
-                      </th>
-                      <td>{record.type}</td>
-                      <td class="mono">{record.set ?? <em>remove it</em>}</td>
-                      <td class="mono">{record.today}</td>
-                      <td>{record.why}</td>
-                    </tr>
-                  )),
-            )}
-          </tbody>
-        </table>
-      </div>
+      <Table label={`Records that ${whom} has to set`} columns={["Record", "Type", "Set", "Today", "Why"]}>
+        {listed.flatMap(({ name, detail, records = [] }) =>
+          records.length === 0
+            ? [
+                <tr key={name}>
+                  <th scope="row">{name}</th>
+                  <td colSpan={4}>{detail}</td>
+                </tr>,
+              ]
+            : records.map((record) => (
+                <tr key={`${name} ${record.name} ${record.type} ${record.set} ${record.today}`}>
+                  <th scope="row" class="mono">
+                    {record.name}
+                  </th>
+                  <td>{record.type}</td>
+                  <td class="mono">{record.set ?? <em>remove it</em>}</td>
+                  <td class="mono">{record.today}</td>
+                  <td>{record.why}</td>
+                </tr>
+              )),
+        )}
+      </Table>
       {certificates.length > MOST_OF_ONE && (
         <p class="soft">
           And {number(certificates.length - MOST_OF_ONE)} more, all of which the download has.

@@ -1,5 +1,6 @@
 import { useState } from "preact/hooks";
 import { count, number } from "../format.ts";
+import { Table } from "../ui/table.tsx";
 import { type Columns, isShown } from "./cells.ts";
 import type { Checked, Draft } from "./draft.ts";
 import { editOf, isMendable, leftOut, takenIn, withCell } from "./mend.ts";
@@ -30,36 +31,26 @@ export function FaultyRows({ draft, checked, change }: Part) {
           the import, to be mended elsewhere.
         </p>
       )}
-      <div class="table-wrap">
-        <table class="mending">
-          <caption class="hidden-but-read">Rows with faults</caption>
-          <thead>
-            <tr>
-              <th scope="col">Line</th>
-              {cells.map((index) => (
-                <th key={index} scope="col">
-                  {titleOf(index, columns)}
-                </th>
-              ))}
-              <th scope="col">
-                <span class="hidden-but-read">Leave out</span>
-              </th>
-            </tr>
-          </thead>
-          <tbody>
-            {rows.map((row) => (
-              <Row
-                key={row.line.number}
-                row={row}
-                cells={cells}
-                columns={columns}
-                draft={draft}
-                change={change}
-              />
-            ))}
-          </tbody>
-        </table>
-      </div>
+      <Table
+        label="Rows with faults"
+        columns={[
+          "Line",
+          ...cells.map((index) => titleOf(index, columns)),
+          { title: "Leave out", isHidden: true },
+        ]}
+        class="mending"
+      >
+        {rows.map((row) => (
+          <Row
+            key={row.line.number}
+            row={row}
+            cells={cells}
+            columns={columns}
+            draft={draft}
+            change={change}
+          />
+        ))}
+      </Table>
       {faulty.length > shown && (
         <div>
           <button type="button" class="button" onClick={() => setShown(shown + SHOWN)}>

@@ -1,6 +1,7 @@
 import { useState } from "preact/hooks";
 import type { Problem } from "../data/ask.ts";
 import { count, number } from "../format.ts";
+import { type Count, Counts } from "../ui/counts.tsx";
 import { Notice, ProblemNotice } from "../ui/parts.tsx";
 import { type Checked, isStale, toDo } from "./draft.ts";
 import { FaultyRows, LeftOut } from "./faulty-rows.tsx";
@@ -35,7 +36,7 @@ export function RowsStep({ draft, change, goTo }: StepProps) {
         else if (toDo(checked) > 0) goTo("names");
       }}
     >
-      <Counts checked={checked} />
+      <Counts counts={countsOf(checked)} />
       {checked.warnings.map((warning) => (
         <Notice key={warning} tone="wait" title={warning} />
       ))}
@@ -78,25 +79,21 @@ function verdict(checked: Checked): string {
   return `All ${count(rows, "row")} can be taken in.`;
 }
 
-function Counts({ checked }: { checked: Checked }) {
+function countsOf(checked: Checked): Count[] {
   const { rows, accepted, retried, duplicates, unchanged, updated, rejected } = checked;
-  const counts: [string, number, string][] = [
-    ["Rows", rows, ""],
-    ["To order", accepted, retried > 0 ? `${number(retried)} of them tried again` : ""],
-    ["Unchanged", unchanged, updated > 0 ? `${number(updated)} of them get new values` : ""],
-    ["Duplicates", duplicates, ""],
-    ["Faulty", rejected, ""],
+  return [
+    { label: "Rows", value: rows },
+    {
+      label: "To order",
+      value: accepted,
+      note: retried > 0 ? `${number(retried)} of them tried again` : undefined,
+    },
+    {
+      label: "Unchanged",
+      value: unchanged,
+      note: updated > 0 ? `${number(updated)} of them get new values` : undefined,
+    },
+    { label: "Duplicates", value: duplicates },
+    { label: "Faulty", value: rejected, isBad: true },
   ];
-  return (
-    <dl class="counts">
-      {counts.map(([label, value, note]) => (
-        <div key={label} class={label === "Faulty" && value > 0 ? "tone-bad" : ""}>
-          <dt>{label}</dt>
-          <dd class="number">
-            {number(value)} {note && <span class="small soft">{note}</span>}
-          </dd>
-        </div>
-      ))}
-    </dl>
-  );
 }
