@@ -1,36 +1,23 @@
 /** What may be done about certificates over HTTP, the limits, and who did what: over a real Redis, by real HTTP. */
 import { readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { ensureTools } from "../../scripts/tools.ts";
+import { beforeEach, describe, expect, it } from "vitest";
 import { AppError } from "../../src/core/errors.ts";
-import { type AskOptions, json, problem, startTestApi, type TestApi, TOKENS } from "../support/api.ts";
-import { type RedisServer, startRedis } from "../support/redis.ts";
+import { type AskOptions, json, problem, type TestApi, TOKENS } from "../support/api.ts";
+import { withTestApi } from "../support/with-api.ts";
 
 const NAME = "www.example.com";
 const PATH = `/v1/certificates/${NAME}`;
 const ACTIONS = ["renew", "retry", "pause", "resume", "revoke"] as const;
 
-let server: RedisServer;
 let api: TestApi;
 
-beforeAll(async () => {
-  await ensureTools(["redis"]);
-  server = await startRedis();
-});
-
-afterAll(async () => {
-  await server.stop();
+const restart = withTestApi((started) => {
+  api = started;
 });
 
 beforeEach(async () => {
-  api = await startTestApi(server.url);
-  await api.house.redis.flushall();
   await post("/v1/certificates", { json: { names: [NAME] } });
-});
-
-afterEach(async () => {
-  await api.stop();
 });
 
 const ask = (path: string, options?: AskOptions): Promise<Response> => api.ask(path, options);
@@ -130,14 +117,13 @@ describe("actions on one certificate", () => {
 
 describe("DELETE with nodes", () => {
   it("answers 202 while a node still owes it", async () => {
-    await api.stop();
     const yaml = [
       "terminations:",
       "  443:",
       "    nodes:",
       "      - { name: lb1, address: 127.0.0.1, port: 1, target: { command: { run: [/bin/true] } } }",
     ].join("\n");
-    api = await startTestApi(server.url, { yaml });
+    await restart(yaml);
     await post("/v1/certificates", { json: { names: [NAME] } });
     const state = { ok: true, serial: "AB", at: Date.now(), vipPort: 443 };
     await api.house.redis.hset(`{certherd}:cert:${NAME}`, "nodes", JSON.stringify({ lb1: state }));

@@ -1,32 +1,16 @@
 /** Imports as lists, numbers and files to download. */
 import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, utimesSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { ensureTools } from "../../scripts/tools.ts";
+import { describe, expect, it } from "vitest";
 import { rfc3339 } from "../../src/core/clock.ts";
-import { csvOf, domains, json, problem, startTestApi, type TestApi, TOKENS } from "../support/api.ts";
-import { type RedisServer, startRedis } from "../support/redis.ts";
+import { csvOf, domains, json, problem, type TestApi, TOKENS } from "../support/api.ts";
 import { waitUntil } from "../support/temp.ts";
+import { withTestApi } from "../support/with-api.ts";
 
-let server: RedisServer;
 let api: TestApi;
 
-beforeAll(async () => {
-  await ensureTools(["redis"]);
-  server = await startRedis();
-});
-
-afterAll(async () => {
-  await server.stop();
-});
-
-beforeEach(async () => {
-  api = await startTestApi(server.url);
-  await api.house.redis.flushall();
-});
-
-afterEach(async () => {
-  await api.stop();
+withTestApi((started) => {
+  api = started;
 });
 
 interface Listed {

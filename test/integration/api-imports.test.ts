@@ -1,44 +1,22 @@
 /** CSVs as streams over HTTP. */
 import { readdirSync, readFileSync } from "node:fs";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { ensureTools } from "../../scripts/tools.ts";
+import { describe, expect, it } from "vitest";
 import { queueNames } from "../../src/queue/names.ts";
-import {
-  type AskOptions,
-  csvOf,
-  domains,
-  json,
-  problem,
-  startTestApi,
-  type TestApi,
-  TOKENS,
-} from "../support/api.ts";
-import { type RedisServer, startRedis } from "../support/redis.ts";
+import { type AskOptions, csvOf, domains, json, problem, type TestApi, TOKENS } from "../support/api.ts";
 import { waitUntil } from "../support/temp.ts";
+import { withTestApi } from "../support/with-api.ts";
 
 const MAX_IMPORT = 1024 * 1024;
 const HEADER = "DOMAIN,VIPPort,ACMEPort,FROMAddr,TOAddr,RELAYAddr,RELAYPort\n";
 
-let server: RedisServer;
 let api: TestApi;
 
-beforeAll(async () => {
-  await ensureTools(["redis"]);
-  server = await startRedis();
-});
-
-afterAll(async () => {
-  await server.stop();
-});
-
-beforeEach(async () => {
-  api = await startTestApi(server.url, { yaml: `maxImportBytes: ${MAX_IMPORT}` });
-  await api.house.redis.flushall();
-});
-
-afterEach(async () => {
-  await api.stop();
-});
+withTestApi(
+  (started) => {
+    api = started;
+  },
+  { yaml: `maxImportBytes: ${MAX_IMPORT}` },
+);
 
 const ask = (path: string, options?: AskOptions): Promise<Response> => api.ask(path, options);
 

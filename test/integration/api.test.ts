@@ -1,42 +1,21 @@
 /** Asking for certificates and for how they stand: the HTTP API over a real Redis, by real HTTP. */
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
-import { ensureTools } from "../../scripts/tools.ts";
+import { describe, expect, it } from "vitest";
 import { certificateId } from "../../src/core/certificate.ts";
 import { queueNames } from "../../src/queue/names.ts";
 import { keys } from "../../src/store/keys.ts";
-import {
-  type AskOptions,
-  domains,
-  json,
-  problem,
-  startTestApi,
-  type TestApi,
-  TOKENS,
-} from "../support/api.ts";
-import { type RedisServer, startRedis } from "../support/redis.ts";
+import { type AskOptions, domains, json, problem, type TestApi, TOKENS } from "../support/api.ts";
+import { withTestApi } from "../support/with-api.ts";
 
-let server: RedisServer;
 let api: TestApi;
 
-beforeAll(async () => {
-  await ensureTools(["redis"]);
-  server = await startRedis();
-});
-
-afterAll(async () => {
-  await server.stop();
-});
-
-beforeEach(async () => {
-  api = await startTestApi(server.url, { yaml: "mail: { relays: [mail.example.com] }" });
-  await api.house.redis.flushall();
-});
-
-afterEach(async () => {
-  await api.stop();
-});
+withTestApi(
+  (started) => {
+    api = started;
+  },
+  { yaml: "mail: { relays: [mail.example.com] }" },
+);
 
 const ask = (path: string, options?: AskOptions): Promise<Response> => api.ask(path, options);
 
