@@ -75,7 +75,7 @@ describe("access", () => {
     await problem(await ask("/v1/certificates", { token: TOKENS.read, json }), 403, "forbidden");
     await problem(await ask("/v1/imports", { token: TOKENS.read, csv }), 403, "forbidden");
     for (const path of ["/v1/certificates", "/metrics", "/queues"])
-      await problem(await read(path, { token: TOKENS.enqueue }), 403, "forbidden");
+      await problem(await ask(path, { token: TOKENS.enqueue }), 403, "forbidden");
     for (const path of ["/v1/certificates", "/metrics", "/queues", "/openapi.json"])
       expect((await read(path, { token: TOKENS.read })).status).toBe(200);
     expect((await read("/v1/certificates", { token: TOKENS.enqueue, json })).status).toBe(202);
