@@ -2,7 +2,7 @@
  * The codes that a certificate's step can fail with: those of docs/errors.md up to "On the way to the nodes", to which
  * a unit test holds this list. A series in the metrics is kept for each, so there may be no others.
  */
-const CODES: ReadonlySet<string> = new Set([
+const CODES = [
   "account_does_not_exist",
   "acme_port_taken",
   "api_token_empty",
@@ -83,10 +83,13 @@ const CODES: ReadonlySet<string> = new Set([
   "user_action_required",
   "vip_unreachable",
   "vip_wrong_backend",
-]);
+] as const;
+export type FailureCode = (typeof CODES)[number];
+
+const KNOWN: ReadonlySet<string> = new Set(CODES);
 
 /** The code as the metrics count it. `http_502` and its like are one; a CA may make up others, without end. */
 export function countedCode(code: string): string {
-  if (CODES.has(code)) return code;
+  if (KNOWN.has(code)) return code;
   return code.startsWith("http_") ? "http" : "other";
 }

@@ -1,10 +1,11 @@
 import type { CertificateRecord } from "./certificate.ts";
 import type { StoredError } from "./errors.ts";
+import type { FailureCode } from "./failure-codes.ts";
 
 const RETRY = "then retry it";
 
 /** What a person does about an error, by its code; docs/errors.md says more of each. */
-const TODO: Readonly<Record<string, string>> = {
+const CURES: Readonly<Partial<Record<FailureCode, string>>> = {
   resolver_failed:
     "Look at this host's resolver, or set CERTHERD_DNS; of one name alone, have its zone and its DNSSEC mended.",
   vip_unreachable: "Let this host reach the VIP: mend the load balancer, the firewall or hairpin NAT.",
@@ -101,7 +102,7 @@ function byError({ code, url, records = [] }: StoredError): string | undefined {
     return code === "paused_by_ca"
       ? `Open ${url}, then resume it.`
       : `Open ${url} and do what the CA asks for, ${RETRY}.`;
-  return Object.hasOwn(TODO, code) ? TODO[code] : undefined;
+  return Object.hasOwn(CURES, code) ? CURES[code as FailureCode] : undefined;
 }
 
 function change({ name, type, set }: NonNullable<StoredError["records"]>[number]): string {
