@@ -12,6 +12,12 @@ export class Problem extends Error {
   }
 }
 
+/** Whatever has gone wrong, as something to show. */
+export function asProblem(error: unknown): Problem {
+  if (error instanceof Problem) return error;
+  return new Problem(0, "unknown", error instanceof Error ? error.message : String(error));
+}
+
 export interface FieldError {
   field: string;
   value: string;

@@ -1,5 +1,5 @@
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
-import { ask, Problem } from "./ask.ts";
+import { ask, asProblem, type Problem } from "./ask.ts";
 import { type LiveEvent, listen } from "./events.ts";
 import { Loop } from "./loop.ts";
 
@@ -52,7 +52,7 @@ export function useLoaded<T>(
       every: () => newest.current.every,
       onAnswer: (data) => setState({ key, data }),
       onFailure: (error) => {
-        const problem = error instanceof Problem ? error : new Problem(0, "unknown", String(error));
+        const problem = asProblem(error);
         setState((before) => ({ ...(before.key === key ? before : { key }), problem }));
         return problem.status === 0 || problem.status === 429 || problem.status >= 500;
       },

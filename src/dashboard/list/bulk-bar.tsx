@@ -5,8 +5,8 @@ import { type BulkAction, type ListQuery, namesOf } from "../data/certificates.t
 import { useMayDo } from "../data/session.tsx";
 import { count, number } from "../format.ts";
 import { ProblemNotice } from "../ui/parts.tsx";
+import { ActionButtons } from "./action-buttons.tsx";
 import { BulkDialog } from "./bulk-dialog.tsx";
-import { ACTIONS } from "./words.ts";
 
 interface BarProps {
   query: ListQuery;
@@ -20,7 +20,6 @@ interface BarProps {
 export function BulkBar({ query, page, chosen, choose, onDone }: BarProps) {
   const [action, setAction] = useState<BulkAction>();
   const mayEnqueue = useMayDo("enqueue");
-  const isAdmin = useMayDo("admin");
   if (!mayEnqueue || (chosen.size === 0 && page.length === 0)) return null;
   const wholePage = page.length > 0 && page.every(({ name }) => chosen.has(name));
   return (
@@ -35,18 +34,7 @@ export function BulkBar({ query, page, chosen, choose, onDone }: BarProps) {
       </p>
       {chosen.size > 0 && (
         <>
-          {(Object.keys(ACTIONS) as BulkAction[])
-            .filter((name) => isAdmin || ACTIONS[name].scope === "enqueue")
-            .map((name) => (
-              <button
-                key={name}
-                type="button"
-                class={`button ${ACTIONS[name].danger ? "danger" : ""}`}
-                onClick={() => setAction(name)}
-              >
-                {ACTIONS[name].label}
-              </button>
-            ))}
+          <ActionButtons onChoose={setAction} />
           <button type="button" class="button quiet" onClick={() => choose(new Set())}>
             Choose none
           </button>

@@ -1,6 +1,6 @@
 import { useRef, useState } from "preact/hooks";
 import type { BulkAnswer } from "../../api/schemas/bulk.ts";
-import { Problem } from "../data/ask.ts";
+import { asProblem, type Problem } from "../data/ask.ts";
 import { actOn, type BulkAction } from "../data/certificates.ts";
 import { count, number } from "../format.ts";
 import { Dialog } from "../ui/dialog.tsx";
@@ -36,7 +36,7 @@ export function BulkDialog({ action, names, onClose }: DialogProps) {
     try {
       await actOn(action, names, stop.current.signal, (part) => setResults((before) => [...before, ...part]));
     } catch (error) {
-      setProblem(error instanceof Problem ? error : new Problem(0, "unknown", String(error)));
+      setProblem(asProblem(error));
     }
     setState("done");
   };

@@ -1,10 +1,11 @@
 import { useState } from "preact/hooks";
+import type { RevocationReason } from "../../api/schemas/actions.ts";
 import type { CertificateDetail } from "../../api/schemas/certificates.ts";
-import { ask, Problem } from "../data/ask.ts";
+import { ask, asProblem, type Problem } from "../data/ask.ts";
 import type { BulkAction } from "../data/certificates.ts";
 import { useMayDo } from "../data/session.tsx";
+import { ActionButtons } from "../list/action-buttons.tsx";
 import { BulkDialog } from "../list/bulk-dialog.tsx";
-import { ACTIONS } from "../list/words.ts";
 import { Dialog } from "../ui/dialog.tsx";
 import { ProblemNotice } from "../ui/parts.tsx";
 
@@ -23,21 +24,9 @@ export function Actions({ one, onDone }: Props) {
     setAction(undefined);
     if (changed) onDone();
   };
-  const offered = (Object.keys(ACTIONS) as BulkAction[]).filter(
-    (name) => (isAdmin || ACTIONS[name].scope === "enqueue") && fits(name, one),
-  );
   return (
     <div class="row">
-      {offered.map((name) => (
-        <button
-          key={name}
-          type="button"
-          class={`button ${ACTIONS[name].danger ? "danger" : ""}`}
-          onClick={() => setAction(name)}
-        >
-          {ACTIONS[name].label}
-        </button>
-      ))}
+      <ActionButtons fits={(name) => fits(name, one)} onChoose={setAction} />
       {isAdmin && one.serial !== undefined && one.revokedAt === undefined && (
         <button type="button" class="button danger" onClick={() => setAction("revoke")}>
           Revoke
@@ -73,7 +62,7 @@ const REASONS = {
   superseded: "Another certificate has taken its place",
   affiliationChanged: "The names have gone to somebody else",
   cessationOfOperation: "The names are not in use any more",
-} as const;
+} as const satisfies Record<RevocationReason, string>;
 
 function Revocation({ one, onClose }: { one: CertificateDetail; onClose: (changed: boolean) => void }) {
   const [reason, setReason] = useState<string>("unspecified");
@@ -87,7 +76,7 @@ function Revocation({ one, onClose }: { one: CertificateDetail; onClose: (change
       await ask(path, { json: { reason, replace } });
       onClose(true);
     } catch (error) {
-      setProblem(error instanceof Problem ? error : new Problem(0, "unknown", String(error)));
+      setProblem(asProblem(error));
       setBusy(false);
     }
   };

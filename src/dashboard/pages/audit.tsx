@@ -1,41 +1,25 @@
-import { useState } from "preact/hooks";
 import { Link } from "wouter-preact";
 import type { AuditList } from "../../api/schemas/audit.ts";
-import { ask, Problem } from "../data/ask.ts";
 import { useData } from "../data/use-data.ts";
-import { Empty, Loading, ProblemNotice, Time } from "../ui/parts.tsx";
+import { useOlder } from "../data/use-older.ts";
+import { Empty, Loading, OlderButton, ProblemNotice, Time } from "../ui/parts.tsx";
 import { Table } from "../ui/table.tsx";
 
+const PATH = "/v1/audit?limit=100";
+
 export function AuditPage() {
-  const { data, problem } = useData<AuditList>("/v1/audit?limit=100");
-  const [more, setMore] = useState<AuditList>({ entries: [] });
-  const [failed, setFailed] = useState<Problem>();
-  const next = more.entries.length > 0 ? more.next : data?.next;
-  const goOn = async (): Promise<void> => {
-    try {
-      const page = await ask<AuditList>(`/v1/audit?limit=100&cursor=${encodeURIComponent(next ?? "")}`);
-      setMore(({ entries }) => ({ ...page, entries: [...entries, ...page.entries] }));
-      setFailed(undefined);
-    } catch (error) {
-      setFailed(error instanceof Problem ? error : undefined);
-    }
-  };
+  const { data, problem } = useData<AuditList>(PATH);
+  const older = useOlder(PATH, data);
   return (
     <>
       <h1>Who asked for what</h1>
-      <ProblemNotice problem={problem ?? failed} />
+      <ProblemNotice problem={problem ?? older.problem} />
       {data ? (
-        <Entries entries={[...data.entries, ...more.entries]} />
+        <Entries entries={[data, ...older.pages].flatMap(({ entries }) => entries)} />
       ) : (
         !problem && <Loading what="The log" />
       )}
-      {next !== undefined && (
-        <div>
-          <button type="button" class="button" onClick={() => void goOn()}>
-            Show older ones
-          </button>
-        </div>
-      )}
+      <OlderButton goOn={older.goOn} />
     </>
   );
 }

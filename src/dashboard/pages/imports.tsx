@@ -1,13 +1,12 @@
-import { useRef, useState } from "preact/hooks";
+import { useRef } from "preact/hooks";
 import { Link } from "wouter-preact";
 import type { ImportList, ImportSummary } from "../../api/schemas/imports.ts";
-import { ask, type Problem } from "../data/ask.ts";
 import { useData } from "../data/use-data.ts";
+import { useOlder } from "../data/use-older.ts";
 import { number } from "../format.ts";
-import { Card, Empty, Loading, Meter, ProblemNotice, Time } from "../ui/parts.tsx";
+import { Card, Empty, Loading, Meter, OlderButton, ProblemNotice, Time } from "../ui/parts.tsx";
 import { Badge } from "../ui/status.tsx";
 import { Table } from "../ui/table.tsx";
-import { asProblem } from "../wizard/problem.ts";
 import { settledOf } from "../wizard/progress.ts";
 import "../styles/wizard.css";
 
@@ -21,20 +20,12 @@ export function ImportsPage() {
     every: live.current ? SOON : LATER,
     on: () => live.current,
   });
-  const [more, setMore] = useState<ImportList>({ imports: [] });
-  const [failed, setFailed] = useState<Problem>();
-  const imports = merged(data?.imports ?? [], more.imports);
+  const older = useOlder("/v1/imports", data);
+  const imports = merged(
+    data?.imports ?? [],
+    older.pages.flatMap((page) => page.imports),
+  );
   live.current = imports.some(({ ended }) => !ended);
-  const next = more.imports.length > 0 ? more.next : data?.next;
-  const goOn = async (): Promise<void> => {
-    try {
-      const page = await ask<ImportList>(`/v1/imports?cursor=${encodeURIComponent(next ?? "")}`);
-      setMore((before) => ({ ...page, imports: [...before.imports, ...page.imports] }));
-      setFailed(undefined);
-    } catch (error) {
-      setFailed(asProblem(error));
-    }
-  };
   return (
     <>
       <div class="head">
@@ -43,15 +34,9 @@ export function ImportsPage() {
           Import a CSV
         </Link>
       </div>
-      <ProblemNotice problem={problem ?? failed} />
+      <ProblemNotice problem={problem ?? older.problem} />
       {data ? <Imports imports={imports} /> : !problem && <Loading what="The list of imports" />}
-      {next !== undefined && (
-        <div>
-          <button type="button" class="button" onClick={() => void goOn()}>
-            Show older ones
-          </button>
-        </div>
-      )}
+      <OlderButton goOn={older.goOn} />
     </>
   );
 }

@@ -1,13 +1,12 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { Link, useLocation, useSearchParams } from "wouter-preact";
-import { type Problem, send } from "../data/ask.ts";
+import { asProblem, type Problem, send } from "../data/ask.ts";
 import { useMayDo } from "../data/session.tsx";
 import { Empty, Loading, ProblemNotice } from "../ui/parts.tsx";
 import { ConfirmStep } from "../wizard/confirm-step.tsx";
 import { type Draft, isOpen, NEW_DRAFT, STEP_NAMES, STEPS, type Step, withContent } from "../wizard/draft.ts";
 import { FileStep } from "../wizard/file-step.tsx";
 import { NamesStep } from "../wizard/names-step.tsx";
-import { asProblem } from "../wizard/problem.ts";
 import { RowsStep } from "../wizard/rows-step.tsx";
 import { type ChangeDraft, check, type StepProps, useDraft } from "../wizard/use-draft.ts";
 import "../styles/wizard.css";

@@ -84,6 +84,18 @@ export function Loading({ what }: { what: string }) {
   );
 }
 
+/** Leads on to the next page of a list that grows; nothing behind the last one. */
+export function OlderButton({ goOn }: { goOn: (() => Promise<void>) | undefined }) {
+  if (!goOn) return null;
+  return (
+    <div>
+      <button type="button" class="button" onClick={() => void goOn()}>
+        Show older ones
+      </button>
+    </div>
+  );
+}
+
 export function Empty({ title, children }: { title: string; children?: ComponentChildren }) {
   return (
     <div class="empty">

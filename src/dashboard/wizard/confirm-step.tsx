@@ -1,9 +1,9 @@
 import { useState } from "preact/hooks";
 import { useLocation } from "wouter-preact";
 import type { Problem } from "../data/ask.ts";
+import { asProblem } from "../data/ask.ts";
 import { useSession } from "../data/session.tsx";
 import { Card, ProblemNotice } from "../ui/parts.tsx";
-import { asProblem } from "./problem.ts";
 import { importLabel, sentences } from "./sentences.ts";
 import { type StepProps, takeIn } from "./use-draft.ts";
 

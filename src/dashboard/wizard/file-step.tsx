@@ -1,10 +1,10 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import type { Problem } from "../data/ask.ts";
+import { asProblem } from "../data/ask.ts";
 import { ProblemNotice } from "../ui/parts.tsx";
 import { POSITIONAL } from "./cells.ts";
 import { contentOf, type Draft, isStale, type Notify, sourceOf, withContent } from "./draft.ts";
 import { mendedFile } from "./mend.ts";
-import { asProblem } from "./problem.ts";
 import { save } from "./save.ts";
 import { check, type StepProps } from "./use-draft.ts";
 

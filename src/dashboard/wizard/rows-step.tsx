@@ -1,11 +1,11 @@
 import { useState } from "preact/hooks";
 import type { Problem } from "../data/ask.ts";
+import { asProblem } from "../data/ask.ts";
 import { count, number } from "../format.ts";
 import { type Count, Counts } from "../ui/counts.tsx";
 import { Notice, ProblemNotice } from "../ui/parts.tsx";
 import { type Checked, isStale, toDo } from "./draft.ts";
 import { FaultyRows, LeftOut } from "./faulty-rows.tsx";
-import { asProblem } from "./problem.ts";
 import { check, type StepProps } from "./use-draft.ts";
 
 export function RowsStep({ draft, change, goTo }: StepProps) {

@@ -1,11 +1,10 @@
 import { useCallback, useEffect, useRef, useState } from "preact/hooks";
 import type { TriageReport } from "../../api/schemas/triage.ts";
-import { type Problem, send } from "../data/ask.ts";
+import { asProblem, type Problem, send } from "../data/ask.ts";
 import { count, number } from "../format.ts";
 import { Card, Meter, Notice, ProblemNotice } from "../ui/parts.tsx";
 import { Customers } from "./customers.tsx";
 import type { Draft } from "./draft.ts";
-import { asProblem } from "./problem.ts";
 import { readTriage } from "./triage.ts";
 import { readyFile } from "./use-draft.ts";
 
