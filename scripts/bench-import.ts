@@ -2,7 +2,8 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { freePort, waitUntil } from "../test/support/temp.ts";
+import { untilReady } from "../test/support/http.ts";
+import { freePort } from "../test/support/temp.ts";
 import { PROJECT, startWorker, stopProcess } from "./stage.ts";
 
 const TOKEN = "bench";
@@ -40,14 +41,7 @@ async function measured(rows: number, dryRun: boolean): Promise<Row> {
   const api = startWorker("api", env, join(home, "api.log"));
   try {
     const url = `http://${listen}`;
-    await waitUntil(
-      () =>
-        fetch(`${url}/readyz`).then(
-          ({ ok }) => ok,
-          () => false,
-        ),
-      { timeoutMs: 30_000, what: "the API" },
-    );
+    await untilReady(url);
     const pid = api.pid ?? 0;
     // Whatever is loaded with the first request counts as before.
     await send(url, "warm.example.com\n", true);

@@ -4,9 +4,10 @@
  */
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { openBrowser, type TestPage } from "../test/support/browser.ts";
+import { openBrowser, signIn, type TestPage } from "../test/support/browser.ts";
 import { Installation } from "../test/support/certherd.ts";
 import { startHaproxy } from "../test/support/haproxy.ts";
+import { untilReady } from "../test/support/http.ts";
 import { limitsYaml, SCALED } from "../test/support/limits-yaml.ts";
 import { waitUntil } from "../test/support/temp.ts";
 import { haproxyNode, terminationYaml } from "../test/support/terminations.ts";
@@ -42,10 +43,7 @@ const url = `http://${env.CERTHERD_LISTEN}`;
 
 try {
   mkdirSync(FOLDER, { recursive: true });
-  await waitUntil(async () => (await fetch(`${url}/readyz`).catch(() => undefined))?.ok === true, {
-    timeoutMs: 30_000,
-    what: "the API",
-  });
+  await untilReady(url);
   const rows = [...OTHERS, ...BIG, BLOCKED].map((name) => `${name},443,${stage.acmePort}`);
   await house.run(["import", house.csv("customers.csv", rows)]);
   const serving = OTHERS.length - 1 + 50;
@@ -76,10 +74,7 @@ try {
 
 async function signedIn(dark: boolean): Promise<TestPage> {
   const page = await browser.newPage({ dark, height: 860 });
-  await page.goto(`${url}/`);
-  await page.getByLabel("Token").fill(TOKEN);
-  await page.getByRole("button", { name: "Sign in" }).click();
-  await page.getByRole("heading", { level: 1 }).waitFor();
+  await signIn(page, url, TOKEN);
   return page;
 }
 

@@ -4,10 +4,10 @@ import { join } from "node:path";
 import type { Download } from "playwright-core";
 import { afterAll, afterEach, beforeAll, expect, it } from "vitest";
 import { openStage, type Stage, startCertherd, stopProcess } from "../../scripts/stage.ts";
-import { openBrowser, seriousFaults, type TestBrowser, type TestPage } from "../support/browser.ts";
+import { openBrowser, seriousFaults, signIn, type TestBrowser, type TestPage } from "../support/browser.ts";
 import { Installation } from "../support/certherd.ts";
 import { startHaproxy } from "../support/haproxy.ts";
-import { waitUntil } from "../support/temp.ts";
+import { untilReady } from "../support/http.ts";
 import { haproxyNode, terminationYaml } from "../support/terminations.ts";
 
 const TOKEN = "a-token-of-the-wizards-test";
@@ -40,12 +40,7 @@ beforeAll(async () => {
   const up = startCertherd(["up"], house.env, join(house.home, "up.log"));
   started.push({ stop: () => stopProcess(up) });
   url = `http://${house.env.CERTHERD_LISTEN}`;
-  const ready = async (): Promise<boolean> =>
-    await fetch(`${url}/readyz`).then(
-      ({ ok }) => ok,
-      () => false,
-    );
-  await waitUntil(ready, { timeoutMs: 30_000, what: "the API" });
+  await untilReady(url);
   await stage.pebble.dns.addA("away.wizard.moo.com", [ELSEWHERE]);
 }, 300_000);
 
@@ -60,10 +55,7 @@ afterEach(async () => {
 async function signedIn(path: string, options = {}): Promise<void> {
   page = await browser.newPage(options);
   page.setDefaultTimeout(20_000);
-  await page.goto(`${url}/sign-in?next=${encodeURIComponent(path)}`);
-  await page.fill("input[name=token]", TOKEN);
-  await page.keyboard.press("Enter");
-  await page.waitForURL(`${url}${path}`);
+  await signIn(page, url, TOKEN, path);
 }
 
 /** In both schemes, with pictures for who wants them. */

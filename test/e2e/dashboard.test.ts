@@ -5,10 +5,10 @@ import { join } from "node:path";
 import type { Response } from "playwright-core";
 import { afterAll, beforeAll, expect, it } from "vitest";
 import { openStage, type Stage, startCertherd, stopProcess } from "../../scripts/stage.ts";
-import { openBrowser, seriousFaults, type TestBrowser, type TestPage } from "../support/browser.ts";
+import { openBrowser, seriousFaults, signIn, type TestBrowser, type TestPage } from "../support/browser.ts";
 import { Installation } from "../support/certherd.ts";
 import { type Haproxy, startHaproxy } from "../support/haproxy.ts";
-import { waitUntil } from "../support/temp.ts";
+import { untilReady } from "../support/http.ts";
 import { haproxyNode, terminationYaml } from "../support/terminations.ts";
 
 const TOKEN = "the-token-of-this-test";
@@ -43,9 +43,7 @@ beforeAll(async () => {
   const child = startCertherd(["up"], house.env, join(house.home, "up.log"));
   started.push({ stop: () => stopProcess(child) });
   url = `http://${stage.env.CERTHERD_LISTEN}`;
-  const isUp = async (): Promise<boolean> =>
-    (await fetch(`${url}/readyz`).catch(() => undefined))?.ok === true;
-  await waitUntil(isUp, { timeoutMs: 30_000, what: "the API" });
+  await untilReady(url);
   browser = await openBrowser();
   started.push(browser);
 }, 300_000);
@@ -59,9 +57,7 @@ async function signedIn(
   token = TOKEN,
 ): Promise<TestPage> {
   const page = await browser.newPage(options);
-  await page.goto(`${url}/`);
-  await page.getByLabel("Token").fill(token);
-  await page.getByRole("button", { name: "Sign in" }).click();
+  await signIn(page, url, token);
   await page.getByRole("heading", { name: "Overview" }).waitFor();
   return page;
 }

@@ -3,7 +3,7 @@ import { createPrivateKey, X509Certificate } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from "vitest";
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, type TestContext } from "vitest";
 import type { AcmeSession } from "../../src/acme/session.ts";
 import type { CertificateRecord } from "../../src/core/certificate.ts";
 import { asAppError } from "../../src/core/errors.ts";
@@ -17,6 +17,7 @@ import type { Service } from "../../src/runtime/service.ts";
 import { openTestHouse, type TestHouse } from "../support/house.ts";
 import { type Pebble, startPebble } from "../support/pebble.ts";
 import { type RedisServer, startRedis } from "../support/redis.ts";
+import { confusesPebble } from "../support/renewing.ts";
 import { makeSpec } from "../support/specs.ts";
 import { freePort, waitUntil } from "../support/temp.ts";
 
@@ -290,9 +291,16 @@ describe("what an order replaces", () => {
     await worker(around, true).run(generation);
   }
 
+  /** A certificate to be replaced; where Pebble cannot replace it, by its own fault, there is nothing to be told. */
+  async function first({ skip }: TestContext, around?: Parameters<typeof worker>[0]): Promise<void> {
+    await worker(around, true).run();
+    const { leaf } = (await house.certificates.get(NAME)) ?? {};
+    skip(leaf !== undefined && confusesPebble(leaf), "one in 256: see confusesPebble");
+  }
+
   const serial = async (): Promise<string | undefined> => (await house.certificates.get(NAME))?.leaf?.serial;
 
-  it("is told to a CA that suggests renewals, and to no other", async () => {
+  it("is told to a CA that suggests renewals, and to no other", async (context) => {
     const told: (string | undefined)[] = [];
     const listen = (real: AcmeSession): Partial<AcmeSession> => ({
       newOrder: (names, options) => {
@@ -300,7 +308,7 @@ describe("what an order replaces", () => {
         return real.newOrder(names, options);
       },
     });
-    await worker(listen, true).run();
+    await first(context, listen);
     const certId = (await house.certificates.get(NAME))?.leaf?.certId;
     await renew(2, listen);
     await house.certificates.accept([makeSpec(NAME, { acmePort })], { now: Date.now(), force: true });
@@ -312,7 +320,7 @@ describe("what an order replaces", () => {
 
   it("is ordered once more after a kill before the order was on record, and one certificate comes of it", async () => {
     await worker(undefined, true).run();
-    const first = await serial();
+    const before = await serial();
     // The CA has the order, and the process dies before it knows its URL: nothing more is heard of it.
     await new Promise<void>((reached) => {
       void renew(2, (real) => ({
@@ -326,13 +334,13 @@ describe("what an order replaces", () => {
     expect((await house.certificates.get(NAME))?.orderUrl).toBeUndefined();
     await worker(undefined, true).run(2);
     const record = await house.certificates.get(NAME);
-    expect(record).toMatchObject({ status: "issued", leaf: { renews: first } });
-    expect(record?.leaf?.serial).not.toBe(first);
+    expect(record).toMatchObject({ status: "issued", leaf: { renews: before } });
+    expect(record?.leaf?.serial).not.toBe(before);
     expectPair();
   });
 
-  it("may have been replaced already, as a lost order has, or one that a restored backup does not know: it is not said then", async () => {
-    await worker(undefined, true).run();
+  it("may have been replaced already, as a lost order has, or one that a restored backup does not know: it is not said then", async (context) => {
+    await first(context);
     const before = await house.certificates.get(NAME);
     await renew(2);
     if (!before?.leaf) throw new Error("it is gone");

@@ -68,6 +68,15 @@ export async function openBrowser(): Promise<TestBrowser> {
   };
 }
 
+/** Signs in as a person does, and goes on to that page. */
+export async function signIn(page: Page, url: string, token: string, path = "/"): Promise<void> {
+  await page.goto(`${url}/sign-in?next=${encodeURIComponent(path)}`);
+  await page.getByLabel("Token").fill(token);
+  await page.keyboard.press("Enter");
+  await page.waitForURL(`${url}${path}`);
+  await page.getByRole("heading", { level: 1 }).waitFor();
+}
+
 /** Its problems, added to as they come. */
 function watched(page: Page): string[] {
   const problems: string[] = [];

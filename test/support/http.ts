@@ -1,6 +1,7 @@
 /** One small HTTP(S) request at a time, with a root of our own where the server is one of ours. */
 import { request as plainRequest } from "node:http";
 import { request as tlsRequest } from "node:https";
+import { waitUntil } from "./temp.ts";
 
 export interface HttpAnswer {
   status: number;
@@ -48,4 +49,11 @@ export async function httpText(url: string, options: HttpOptions = {}): Promise<
   if (answer.status !== 200)
     throw new Error(`${url} answered ${answer.status}: ${answer.body.slice(0, 200)}`);
   return answer.body;
+}
+
+/** Waits until an API answers that it can work. */
+export async function untilReady(url: string): Promise<void> {
+  const isReady = async (): Promise<boolean> =>
+    (await fetch(`${url}/readyz`).catch(() => undefined))?.ok === true;
+  await waitUntil(isReady, { timeoutMs: 30_000, what: "the API" });
 }
