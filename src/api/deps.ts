@@ -1,6 +1,7 @@
 import type { HttpSettings } from "../config/http.ts";
 import type { CertificateRecord, CertificateSpec } from "../core/certificate.ts";
 import type { AppError } from "../core/errors.ts";
+import type { RevocationReason } from "../core/revocation.ts";
 import type { ImportDeps } from "../intake/import.ts";
 import type { CaLimits } from "../limits/table.ts";
 import type { Verdict } from "../preflight/verdict.ts";
@@ -13,27 +14,9 @@ import type { Redis } from "../store/redis.ts";
 import type { DetailDeps } from "./detail.ts";
 import type { DoneBy } from "./import-progress.ts";
 import type { OverviewDeps } from "./overview/overview.ts";
+import type { Removal } from "./schemas/actions.ts";
 import type { Limits } from "./schemas/limits.ts";
 import type { TokenBook } from "./tokens.ts";
-
-export type RevocationReason =
-  | "unspecified"
-  | "keyCompromise"
-  | "affiliationChanged"
-  | "superseded"
-  | "cessationOfOperation";
-
-export interface Removal {
-  name: string;
-  /** False when it was asked for again in between. */
-  removed: boolean;
-  revoked: boolean;
-  /** Nodes that have still to let go of it. */
-  owed: string[];
-  /** Nodes that are configured no more. */
-  lost: string[];
-  notRevoked?: string;
-}
 
 export interface Reopening {
   reopen: boolean;

@@ -2,7 +2,6 @@ import { mkdtemp, readdir, rm, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { FastifyReply } from "fastify";
 import { ImportFiles } from "../store/import-files.ts";
-import type { AcceptAction } from "../store/record.ts";
 import type { ApiDeps } from "./deps.ts";
 import { whenGone } from "./gone.ts";
 
@@ -33,9 +32,4 @@ async function removeLeftovers(home: string): Promise<void> {
 
 async function remove(folder: string): Promise<void> {
   await rm(folder, { recursive: true, force: true });
-}
-
-/** Whether taking a row in would lead to an order, or to a deployment. */
-export function isToBeDone(action: AcceptAction): boolean {
-  return action !== "unchanged" && action !== "updated";
 }

@@ -4,6 +4,7 @@ import { importRows } from "../intake/import.ts";
 import type { House } from "../runtime/house.ts";
 import { importDeps } from "../runtime/imports.ts";
 import type { ImportCounts } from "../store/imports.ts";
+import { isToBeDone } from "../store/record.ts";
 import { type Io, note, plain } from "./output.ts";
 
 /** What of a file would be ordered, if it was imported now. Nothing is taken in, and its faults are only counted. */
@@ -25,7 +26,7 @@ export async function foreseeFile(
     notify: "off",
     dryRun: true,
     onForeseen: (spec, action) => {
-      if (action !== "unchanged" && action !== "updated") specs.push(spec);
+      if (isToBeDone(action)) specs.push(spec);
     },
   });
   await faults.remove();

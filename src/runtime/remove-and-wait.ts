@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from "node:timers/promises";
+import type { Removal } from "../api/schemas/actions.ts";
 import type { CertificateRecord } from "../core/certificate.ts";
 import { AppError, asAppError } from "../core/errors.ts";
 import { lostPlaces } from "../deploy/removal.ts";
@@ -11,17 +12,7 @@ const LOOK = 100;
 /** Looks between two looks at whether somebody deploys. */
 const WORKERS_EVERY = 20;
 
-export interface RemovalReport {
-  name: string;
-  removed: boolean;
-  revoked: boolean;
-  /** Nodes that could not be reached: they let go of it as soon as they can. */
-  owed: string[];
-  /** Nodes that are configured no more: whatever they still serve is a person's to take away. */
-  lost: string[];
-  /** Why it is not revoked, though that was asked for, and how it can be. */
-  notRevoked?: string;
-}
+export type { Removal };
 
 export interface RemovalRequest {
   revoke: boolean;
@@ -39,7 +30,7 @@ export async function removeAndWait(
   house: House,
   record: CertificateRecord,
   { revoke, max, ensureWorkers = async () => undefined }: RemovalRequest,
-): Promise<RemovalReport> {
+): Promise<Removal> {
   const name = record.spec.names[0] ?? record.id;
   // Before anything is taken away: afterwards it would be too late to find that it cannot be revoked.
   const revocation = revoke ? await prepareRevocation(house, record, name) : undefined;
@@ -47,7 +38,7 @@ export async function removeAndWait(
   const removed = (await removeCertificate(house, record)) !== undefined;
   const owed = removed ? await waitForNodes(house, record.id, max, ensureWorkers) : "asked";
   if (owed === "asked") return { name, removed: false, revoked: false, owed: [], lost };
-  const report: RemovalReport = { name, removed, revoked: false, owed, lost };
+  const report: Removal = { name, removed, revoked: false, owed, lost };
   if (!revocation) return report;
   if (owed.length > 0)
     return {

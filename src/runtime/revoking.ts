@@ -2,18 +2,9 @@ import { readDirectory } from "../acme/directory.ts";
 import type { CaConfig } from "../config/cas.ts";
 import { type CertificateRecord, lookAt } from "../core/certificate.ts";
 import { AppError } from "../core/errors.ts";
+import { REVOCATION_REASONS, type RevocationReason } from "../core/revocation.ts";
 import { CaAccount } from "./accounts.ts";
 import type { House } from "./house.ts";
-
-/** RFC 5280 §5.3.1, those that a subscriber may give (RFC 8555 §7.6, Baseline Requirements §4.9.1). */
-export const REVOCATION_REASONS = {
-  unspecified: 0,
-  keyCompromise: 1,
-  affiliationChanged: 3,
-  superseded: 4,
-  cessationOfOperation: 5,
-} as const;
-export type RevocationReason = keyof typeof REVOCATION_REASONS;
 
 /** The CA that a leaf is from; throws `ca_unknown` (usage) where it is configured no more. */
 export function caOfLeaf(

@@ -29,6 +29,11 @@ export interface Transition extends Partial<Omit<CertificateState, "status">> {
 /** `deploy`: its certificate is there, and only the deployment that has failed is tried again. */
 export type AcceptAction = "new" | "reorder" | "retry" | "deploy" | "updated" | "unchanged";
 
+/** Whether accepting it leads to an order, or to a deployment. */
+export function isToBeDone(action: AcceptAction): boolean {
+  return action !== "unchanged" && action !== "updated";
+}
+
 export interface Accepted {
   id: string;
   action: AcceptAction;

@@ -2,6 +2,7 @@ import type { FastifyInstance } from "fastify";
 import type { ZodTypeProvider } from "fastify-type-provider-zod";
 import type { CertificateSpec } from "../../core/certificate.ts";
 import { certificateDocument } from "../../core/documents.ts";
+import { isToBeDone } from "../../store/record.ts";
 import { actorOf } from "../actor.ts";
 import type { ApiDeps } from "../deps.ts";
 import { type Answer, IdempotentAnswers } from "../idempotency.ts";
@@ -53,7 +54,7 @@ async function enqueue({ intake, certificates }: ApiDeps, spec: CertificateSpec)
   const [accepted] = await enqueuer.enqueue([spec]);
   const record = accepted && (await certificates.get(accepted.id));
   if (!record) throw new Error(`${spec.names[0]} was enqueued, and is not there`);
-  const queued = accepted.action !== "unchanged" && accepted.action !== "updated";
+  const queued = isToBeDone(accepted.action);
   return {
     status: queued ? 202 : 200,
     location: `/v1/certificates/${encodeURIComponent(spec.names[0] ?? "")}`,

@@ -1,15 +1,14 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { ZodTypeProvider } from "fastify-type-provider-zod";
 import type { z } from "zod";
-import { type CsvInfo, readRows } from "../../intake/csv.ts";
 import { importCertificates, importDocument } from "../../intake/documents.ts";
-import { type ImportResult, importRows } from "../../intake/import.ts";
 import type { Fault } from "../../intake/row.ts";
 import { FaultFile } from "../../store/faults.ts";
 import type { ImportPlace } from "../../store/imports.ts";
+import { isToBeDone } from "../../store/record.ts";
 import { actorOf } from "../actor.ts";
 import type { ApiDeps } from "../deps.ts";
-import { isToBeDone, passingFiles } from "../foreseen.ts";
+import { passingFiles } from "../foreseen.ts";
 import { importSummary, Progress } from "../import-progress.ts";
 import { whileRedisAnswers } from "../plugins/redis.ts";
 import { notFound } from "../problems.ts";
@@ -26,11 +25,10 @@ import {
   importState,
 } from "../schemas/imports.ts";
 import { longAnswer, withFields, withMember } from "../streams.ts";
-import { Upload } from "../upload.ts";
+import { CSV, takeInBody } from "../take-in.ts";
 import { reportRoutes } from "./reports.ts";
 import { triageRoute } from "./triage.ts";
 
-const CSV = "text/csv";
 const JSON_TYPE = "application/json; charset=utf-8";
 
 /** Imports take, and answer with, any number of rows: both ways as streams. */
@@ -140,30 +138,17 @@ async function takeIn(
   const source = query.source || "an upload";
   const note = { by: actorOf(request), action: "import", detail: source };
   if (!dryRun) await whileRedisAnswers(deps.redis, deps.audit.note(note));
-  const upload = new Upload(request.raw, deps.maxImportBytes);
-  const rows = readRows(upload, { maxBytes: deps.maxImportBytes, what: "The body" });
-  const files = dryRun ? await passingFiles(deps, reply) : deps.intake.files;
   const foreseen = dryRun ? deps.foresight() : undefined;
-  const work = importRows(
-    { ...deps.intake, files },
-    {
-      rows,
-      info: rows.info,
-      source,
-      notify: query.notify ?? deps.notify,
-      dryRun,
-      onForeseen: (spec, action) => {
-        if (isToBeDone(action)) foreseen?.add(spec);
-      },
+  const result = await takeInBody(deps, request, {
+    files: () => (dryRun ? passingFiles(deps, reply) : deps.intake.files),
+    source,
+    notify: query.notify ?? deps.notify,
+    dryRun,
+    onForeseen: (spec, action) => {
+      if (isToBeDone(action)) foreseen?.add(spec);
     },
-  );
-  // Lets go of the request, which has still to be answered.
-  const done = work.finally(() => rows.return());
-  const result = await whileRedisAnswers(deps.redis, done).catch((error: unknown) => {
-    upload.giveUp();
-    throw error;
   });
-  const document = resultDocument(deps, result, rows.info, dryRun);
+  const document = resultDocument(deps, result, dryRun);
   const answer = foreseen
     ? withMember("plan", await whileRedisAnswers(deps.redis, foreseen.plan()), document)
     : document;
@@ -176,14 +161,13 @@ async function takeIn(
 
 function resultDocument(
   { intake, certificates }: ApiDeps,
-  { id, counts, faults }: ImportResult,
-  { warnings }: CsvInfo,
+  { id, counts, faults, info }: Awaited<ReturnType<typeof takeInBody>>,
   dryRun: boolean,
 ): AsyncIterable<string> {
   return importDocument({
     id,
     counts,
-    warnings,
+    warnings: info.warnings,
     rejected: faults.read(),
     certificates: dryRun ? none() : importCertificates(intake.imports, certificates, id),
   });

@@ -2,10 +2,9 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { ZodTypeProvider } from "fastify-type-provider-zod";
 import type { CertificateSpec } from "../../core/certificate.ts";
 import { AppError } from "../../core/errors.ts";
-import { readRows } from "../../intake/csv.ts";
-import { importRows } from "../../intake/import.ts";
+import { isToBeDone } from "../../store/record.ts";
 import type { ApiDeps } from "../deps.ts";
-import { isToBeDone, passingFiles } from "../foreseen.ts";
+import { passingFiles } from "../foreseen.ts";
 import { whenGone } from "../gone.ts";
 import { whileRedisAnswers } from "../plugins/redis.ts";
 import { RequestError } from "../problems.ts";
@@ -13,10 +12,9 @@ import { problems } from "../schemas/common.ts";
 import { csvBody } from "../schemas/imports.ts";
 import { triageAnswer } from "../schemas/triage.ts";
 import { longAnswer } from "../streams.ts";
+import { CSV, takeInBody } from "../take-in.ts";
 import { triageLines } from "../triage.ts";
-import { Upload } from "../upload.ts";
 
-const CSV = "text/csv";
 const LINES = "application/x-ndjson";
 /** In one process: each looks at up to 64 certificates at once, and keeps its rows in memory. */
 const MOST_AT_ONCE = 2;
@@ -66,26 +64,14 @@ async function answer(
   signal: AbortSignal,
 ): Promise<void> {
   const specs: CertificateSpec[] = [];
-  const upload = new Upload(request.raw, deps.maxImportBytes);
-  const rows = readRows(upload, { maxBytes: deps.maxImportBytes, what: "The body" });
-  const work = importRows(
-    { ...deps.intake, files: await passingFiles(deps, reply) },
-    {
-      rows,
-      info: rows.info,
-      source: "a triage",
-      notify: "off",
-      dryRun: true,
-      onForeseen: (spec, action) => {
-        if (isToBeDone(action)) specs.push(spec);
-      },
+  const { counts } = await takeInBody(deps, request, {
+    files: () => passingFiles(deps, reply),
+    source: "a triage",
+    notify: "off",
+    dryRun: true,
+    onForeseen: (spec, action) => {
+      if (isToBeDone(action)) specs.push(spec);
     },
-  );
-  // Lets go of the request, which has still to be answered.
-  const done = work.finally(() => rows.return());
-  const { counts } = await whileRedisAnswers(deps.redis, done).catch((error: unknown) => {
-    upload.giveUp();
-    throw error;
   });
   await whileRedisAnswers(deps.redis, requireResponder(deps, specs));
   const lines = triageLines({ specs, rejected: counts.rejectedRows, triage: deps.triage, signal });

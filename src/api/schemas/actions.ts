@@ -1,10 +1,11 @@
 import { z } from "zod";
+import { REVOCATION_REASONS, type RevocationReason } from "../../core/revocation.ts";
+
+const REASONS = Object.keys(REVOCATION_REASONS) as RevocationReason[];
 
 export const revocationRequest = z
   .strictObject({
-    reason: z
-      .enum(["unspecified", "keyCompromise", "affiliationChanged", "superseded", "cessationOfOperation"])
-      .default("unspecified"),
+    reason: z.enum(REASONS).default("unspecified"),
     replace: z.boolean().default(true).describe("Order a new one, with a new key."),
   })
   .nullish()
@@ -22,3 +23,5 @@ export const removal = z.object({
   lost: z.array(z.string()).describe("Nodes that had it, and are configured no more."),
   notRevoked: z.string().optional().describe("Why it is not revoked, though that was asked for."),
 });
+export type Removal = z.infer<typeof removal>;
+export type { RevocationReason };

@@ -12,37 +12,20 @@ export const bulkRequest = z
   })
   .meta({ examples: [{ action: "retry", names: ["www.example.com", "shop.example.com"] }] });
 
-export const bulkAnswer = z
-  .object({
-    done: z.int().describe("For how many it was done."),
-    results: z
-      .array(
-        z.object({
-          name: z.string(),
-          ok: z.boolean(),
-          code: z.string().optional().describe("Of the error, where it was refused."),
-          detail: z
-            .string()
-            .optional()
-            .describe("Why, as a sentence; of what was done, what is still to come."),
-        }),
-      )
-      .describe("One for each name, in the order of the request."),
-  })
-  .meta({
-    examples: [
-      {
-        done: 1,
-        results: [
-          { name: "www.example.com", ok: true },
-          {
-            name: "shop.example.com",
-            ok: false,
-            code: "not_failed",
-            detail: "shop.example.com has not failed (serving): there is nothing to try again.",
-          },
-        ],
-      },
-    ],
-  });
+export const bulkAnswer = z.object({
+  done: z.int().describe("For how many it was done."),
+  results: z
+    .array(
+      z.object({
+        name: z.string(),
+        ok: z.boolean(),
+        code: z.string().optional().describe("Of the error, where it was refused."),
+        detail: z
+          .string()
+          .optional()
+          .describe("Why, as a sentence; of what was done, what is still to come."),
+      }),
+    )
+    .describe("One for each name, in the order of the request."),
+});
 export type BulkAnswer = z.infer<typeof bulkAnswer>;

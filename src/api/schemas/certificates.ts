@@ -155,30 +155,7 @@ export const certificateDetail = certificateWithEvents.extend({
 export type CertificateDetail = z.infer<typeof certificateDetail>;
 export type CertificateShown = z.infer<typeof certificate>;
 
-export const certificateList = z
-  .object({
-    certificates: z.array(certificate),
-    next: z.string().optional().describe("The cursor of the page that follows; missing on the last one."),
-  })
-  .meta({
-    examples: [
-      {
-        certificates: [
-          {
-            name: "www.example.com",
-            names: ["www.example.com", "example.com"],
-            status: "serving",
-            ca: "letsencrypt",
-            attempts: 0,
-            notBefore: "2026-08-28T13:15:01Z",
-            notAfter: "2026-11-26T13:15:00Z",
-            issuer: "E7",
-            serial: "04D2",
-            renewAt: "2026-10-27T08:11:40Z",
-            nodes: [{ node: "lb1", serving: true, serial: "04D2", seenAt: "2026-08-28T14:15:01Z" }],
-          },
-        ],
-        next: "d3d3LmV4YW1wbGUuY29t",
-      },
-    ],
-  });
+export const certificateList = z.object({
+  certificates: z.array(certificate),
+  next: z.string().optional().describe("The cursor of the page that follows; missing on the last one."),
+});

@@ -24,46 +24,19 @@ export const bucket = z.object({
   waiting: z.array(z.string()).describe("The first of them."),
 });
 
-export const limits = z
-  .object({
-    accounts: z.array(
-      z.object({
-        ca: z.string(),
-        account: z.string().nullable(),
-        stopped: z.string().optional(),
-        paused: z
-          .object({ code: z.string(), detail: z.string(), failures: z.int(), since: time, nextTryAt: time })
-          .optional(),
-        buckets: z.array(bucket),
-        more: z.int().optional().describe("How many buckets there are beside those."),
-      }),
-    ),
-  })
-  .meta({
-    examples: [
-      {
-        accounts: [
-          {
-            ca: "letsencrypt",
-            account: "https://acme-v02.api.letsencrypt.org/acme/acct/1",
-            buckets: [
-              {
-                limit: "certificatesPerDomain",
-                key: "example.com",
-                burst: 50,
-                used: 50,
-                remaining: 0,
-                nextAt: "2026-08-28T16:40:00Z",
-                every: 12096,
-                clearsAt: "2026-08-28T23:23:12Z",
-                waits: 3,
-                waiting: ["a.example.com", "b.example.com", "c.example.com"],
-              },
-            ],
-          },
-        ],
-      },
-    ],
-  });
+export const limits = z.object({
+  accounts: z.array(
+    z.object({
+      ca: z.string(),
+      account: z.string().nullable(),
+      stopped: z.string().optional(),
+      paused: z
+        .object({ code: z.string(), detail: z.string(), failures: z.int(), since: time, nextTryAt: time })
+        .optional(),
+      buckets: z.array(bucket),
+      more: z.int().optional().describe("How many buckets there are beside those."),
+    }),
+  ),
+});
 export type Bucket = z.infer<typeof bucket>;
 export type Limits = z.infer<typeof limits>;

@@ -1,5 +1,5 @@
 import type { Command } from "commander";
-import { type RemovalReport, removeAndWait } from "../../runtime/remove-and-wait.ts";
+import { type Removal, removeAndWait } from "../../runtime/remove-and-wait.ts";
 import { actor } from "../actor.ts";
 import { InProcessWorkers, withRestoredHouse } from "../house.ts";
 import { type Io, note, print } from "../output.ts";
@@ -39,7 +39,7 @@ export function removeCommand(program: Command, io: Io, exit: (code: number) => 
     });
 }
 
-function say(io: Io, { name, removed, revoked, owed, lost, notRevoked }: RemovalReport): void {
+function say(io: Io, { name, removed, revoked, owed, lost, notRevoked }: Removal): void {
   if (!removed) {
     note(io, `${name} was asked for again in between: it is not removed.`);
     return;

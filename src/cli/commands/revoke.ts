@@ -1,7 +1,7 @@
 import { statSync } from "node:fs";
 import type { Command } from "commander";
 import { usageError } from "../../core/errors.ts";
-import { REVOCATION_REASONS, type RevocationReason } from "../../runtime/revoking.ts";
+import { REVOCATION_REASONS, type RevocationReason } from "../../core/revocation.ts";
 import { actor } from "../actor.ts";
 import { NOBODY_RENEWS, someoneRenews, withRestoredHouse } from "../house.ts";
 import { type Io, note, oneOf, print } from "../output.ts";
