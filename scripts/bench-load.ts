@@ -2,63 +2,85 @@
  * What it costs that people look on: the same certificates issued with nobody reading and with readers, in the same
  * run against the same kind of test CA, so that the machine's speed cancels out.
  */
-import { type ChildProcess, spawn } from "node:child_process";
+import { spawn } from "node:child_process";
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { waitUntil } from "../test/support/temp.ts";
 import type { ReadersReport } from "./bench-readers.ts";
-import {
-  cpuSeconds,
-  exitOf,
-  openStage,
-  PROJECT,
-  type Stage,
-  startCertherd,
-  startWorker,
-  stopProcess,
-} from "./stage.ts";
+import { cpuSeconds, exitOf, openStage, PROJECT, type Stage, startCertherd, stopProcess } from "./stage.ts";
 
 export interface LoadOptions {
   /** Certificates to be issued, each time. */
   names: number;
   /** Clients that read meanwhile. */
   readers: number;
-  /** The API in a process of its own, instead of all in that of `certherd up`. */
-  apart: boolean;
+  /** How often it is done with nobody and with readers, in turns: one time alone says little on a machine of two cores. */
+  rounds: number;
+  /** Seconds at most that the CA takes to look at a name, half of it on average; with 0 the machine is what limits all. */
+  validation: number;
 }
 
+/** Milliseconds for which is read before: what runs for the first time takes longer. */
+const WARM_UP = 3_000;
 /** Milliseconds for which is read when all is issued: what the same answers take on this machine at rest. */
 const AT_REST = 10_000;
 /** What is asked for: milliseconds, and percent. */
 const TARGET = { p99: 50, slower: 10 };
-const ROLES_APART = ["respond", "notify", "issue", "renew", "api"] as const;
 
 export async function loadProof(options: LoadOptions): Promise<void> {
-  const { names, readers, apart } = options;
-  const where = apart ? "in a process of its own" : "in the process of certherd up";
-  console.log(`\n${names} names, the API ${where}:`);
-  const alone = await measured(options, 0);
-  const watched = await measured(options, readers);
-  const pace = ({ seconds, cpu }: Measured): string =>
-    `${seconds.toFixed(1)} s (${(names / seconds).toFixed(1)} a second), ${cpu.toFixed(1)} s of CPU`;
-  const slower = 100 * (watched.seconds / alone.seconds - 1);
-  console.log(`  nobody reads: ${pace(alone)}`);
+  const { names, readers, rounds, validation } = options;
+  const ca = validation === 0 ? "at once" : `within ${validation} s`;
   console.log(
-    `  ${readers} clients read: ${pace(watched)}: ${slower.toFixed(1)} % slower (target: ${TARGET.slower})`,
+    `\n${names} names, ${rounds} times with nobody and with ${readers} clients that read; the CA validates ${ca}:`,
   );
-  tell("while it issues", watched.reading);
-  tell("at rest", watched.atRest);
+  const alone: Measured[] = [];
+  const watched: Measured[] = [];
+  for (let round = 0; round < rounds; round++) {
+    alone.push(await measured(options, 0));
+    watched.push(await measured(options, readers));
+  }
+  const slower = 100 * (median(watched) / median(alone) - 1);
+  tellPace(names, "nobody reads", alone);
+  tellPace(names, `${readers} clients read`, watched);
+  console.log(`  ${slower.toFixed(1)} % slower, of the medians (target: ${TARGET.slower})`);
+  tell("while it issues", together(watched.map(({ reading }) => reading)));
+  tell("at rest", together(watched.map(({ atRest }) => atRest)));
 }
 
-function tell(when: string, report: ReadersReport | undefined): void {
-  if (report === undefined) return;
-  const { reads, refused, streamed } = report;
+function tellPace(names: number, what: string, all: readonly Measured[]): void {
+  const seconds = all.map((one) => one.seconds.toFixed(1)).join(", ");
+  const cpu = (1_000 * all.reduce((sum, one) => sum + one.cpu, 0)) / (names * all.length);
+  const pace = `${(names / median(all)).toFixed(1)} a second`;
+  console.log(`  ${what}: ${seconds} s (${pace}), ${cpu.toFixed(1)} ms of CPU for each`);
+}
+
+function median(all: readonly Measured[]): number {
+  const sorted = all.map(({ seconds }) => seconds).toSorted((a, b) => a - b);
+  return sorted[Math.floor(sorted.length / 2)] ?? 0;
+}
+
+/** Of several rounds as if it was one. */
+function together(reports: readonly (ReadersReport | undefined)[]): ReadersReport {
+  const all: ReadersReport = { took: {}, refused: 0, streamed: 0 };
+  for (const report of reports) {
+    for (const [path, times] of Object.entries(report?.took ?? {}))
+      all.took[path] = [...(all.took[path] ?? []), ...times];
+    all.refused += report?.refused ?? 0;
+    all.streamed += report?.streamed ?? 0;
+  }
+  return all;
+}
+
+function tell(when: string, { took, refused, streamed }: ReadersReport): void {
   const events = `${(streamed / 1_024).toFixed(0)} KiB of events`;
   console.log(`  answers ${when}: ${refused} refused, ${events}; milliseconds (target: p99 ${TARGET.p99})`);
-  for (const { path, count, p50, p99, most } of reads) {
-    const times = [`p50 ${p50.toFixed(1)}`, `p99 ${p99.toFixed(1)}`, `at most ${most.toFixed(1)}`];
-    console.log(`    ${path.padEnd(20)} ${String(count).padStart(6)} times  ${times.join("  ")}`);
+  for (const [path, times] of Object.entries(took)) {
+    const sorted = times.toSorted((a, b) => a - b);
+    const at = (part: number): string =>
+      (sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))] ?? 0).toFixed(1);
+    const told = [`p50 ${at(0.5)}`, `p99 ${at(0.99)}`, `at most ${at(1)}`].join("  ");
+    console.log(`    ${path.padEnd(20)} ${String(times.length).padStart(6)} times  ${told}`);
   }
 }
 
@@ -70,53 +92,40 @@ interface Measured {
   atRest?: ReadersReport;
 }
 
-async function measured({ names, apart }: LoadOptions, readers: number): Promise<Measured> {
-  const stage = await openStage({ gate: true, env: { PEBBLE_VA_NOSLEEP: "1" } });
+async function measured({ names, validation }: LoadOptions, clients: number): Promise<Measured> {
+  const env = { PEBBLE_VA_NOSLEEP: validation === 0 ? "1" : "0", PEBBLE_VA_SLEEPTIME: String(validation) };
+  const stage = await openStage({ gate: true, env });
   const home = join(PROJECT, ".cache/bench-load");
   rmSync(home, { recursive: true, force: true });
   mkdirSync(home, { recursive: true, mode: 0o700 });
   const csv = join(home, "domains.csv");
   writeFileSync(csv, `${rowsOf(names, stage).join("\n")}\n`);
-  const env = { ...stage.env, CERTHERD_HOME: home };
-  const running: ChildProcess[] = [];
+  const settings = { ...stage.env, CERTHERD_HOME: home };
+  const up = startCertherd(["up"], settings, join(home, "up.log"));
   try {
-    running.push(...(apart ? await startApart(env, home) : [await startTogether(env, home)]));
-    const used = (): number => running.reduce((sum, { pid }) => sum + cpuSeconds(pid ?? 0), 0);
-    const usedBefore = used();
-    const reading = readers === 0 ? undefined : startReaders(env, home, readers);
+    await isSaid(join(home, "up.log"), "certherd is up");
+    const readers = clients === 0 ? undefined : startReaders(settings, home, clients);
+    await sleep(WARM_UP);
+    readers?.begin();
+    const usedBefore = cpuSeconds(up.pid ?? 0);
     const startedAt = performance.now();
-    const code = await exitOf(startCertherd(["import", csv, "--wait"], env, join(home, "import.log")));
+    const code = await exitOf(startCertherd(["import", csv, "--wait"], settings, join(home, "import.log")));
     const seconds = (performance.now() - startedAt) / 1_000;
-    const cpu = used() - usedBefore;
-    const report = await reading?.end();
+    const cpu = cpuSeconds(up.pid ?? 0) - usedBefore;
     if (code !== 0) throw new Error(`The import ended with ${code}: see ${join(home, "import.log")}.`);
-    if (report === undefined) return { seconds, cpu };
-    const resting = startReaders(env, home, readers);
+    const reading = await readers?.end();
+    if (reading === undefined) return { seconds, cpu };
+    const resting = startReaders(settings, home, clients);
     await sleep(AT_REST);
-    return { seconds, cpu, reading: report, atRest: await resting.end() };
+    return { seconds, cpu, reading, atRest: await resting.end() };
   } finally {
-    for (const child of running.reverse()) await stopProcess(child);
+    await stopProcess(up);
     await stage.close();
   }
 }
 
 function rowsOf(names: number, { acmePort }: Stage): string[] {
   return Array.from({ length: names }, (_, n) => `host${n}.customer${n % 97}.example,443,${acmePort}`);
-}
-
-async function startTogether(env: Record<string, string>, home: string): Promise<ChildProcess> {
-  const log = join(home, "up.log");
-  const up = startCertherd(["up"], env, log);
-  await isSaid(log, "certherd is up");
-  return up;
-}
-
-async function startApart(env: Record<string, string>, home: string): Promise<ChildProcess[]> {
-  const log = (role: string): string => join(home, `${role}.log`);
-  const workers: ChildProcess[] = [];
-  for (const role of ROLES_APART) workers.push(startWorker(role, env, log(role)));
-  await isSaid(log("api"), "The dashboard and the API are at");
-  return workers;
 }
 
 async function isSaid(log: string, what: string): Promise<void> {
@@ -133,6 +142,7 @@ function startReaders(env: Record<string, string>, home: string, clients: number
     text += chunk;
   });
   return {
+    begin: () => child.stdin.write("\n"),
     async end(): Promise<ReadersReport> {
       child.stdin.end();
       await exitOf(child);

@@ -1,22 +1,16 @@
 /**
  * People who look on while certificates are issued: `bench-readers.ts URL TOKEN CLIENTS`, until its standard input ends.
- * Then it prints how long the answers took. A process of its own, as its work must not delay what it measures.
+ * Then it prints how long the answers took since it was written to. A process of its own, as its work must not delay what
+ * it measures.
  */
+import { setMaxListeners } from "node:events";
 import { performance } from "node:perf_hooks";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Agent, type Dispatcher } from "undici";
 
-export interface Read {
-  path: string;
-  count: number;
-  /** Milliseconds. */
-  p50: number;
-  p99: number;
-  most: number;
-}
-
 export interface ReadersReport {
-  reads: Read[];
+  /** Milliseconds that each answer took, by what was asked for. */
+  took: Record<string, number[]>;
   /** Answers with another status than 200. */
   refused: number;
   /** Bytes of the streams of events. */
@@ -28,15 +22,24 @@ const EVERY = 1_000;
 const [url = "", token = "", clients = "50"] = process.argv.slice(2);
 const headers = { authorization: `Bearer ${token}` };
 const ending = new AbortController();
+setMaxListeners(Number(clients), ending.signal);
 const took = new Map<string, number[]>();
 let refused = 0;
 let streamed = 0;
 
-process.stdin.resume().once("end", () => ending.abort());
+process.stdin.on("data", begin).once("end", () => ending.abort());
 const hasOverview = (await ask(new Agent(), "/v1/overview")).status === 200;
 await Promise.all(Array.from({ length: Number(clients) }, (_, index) => client(index)));
-process.stdout.write(JSON.stringify(report()));
-process.exit(0);
+const report: ReadersReport = { took: Object.fromEntries(took), refused, streamed };
+// It listens to events until it ends.
+process.stdout.write(JSON.stringify(report), () => process.exit(0));
+
+/** What was before was to warm up. */
+function begin(): void {
+  took.clear();
+  refused = 0;
+  streamed = 0;
+}
 
 /** One person with a browser: a connection kept alive, and for every other one the stream of events beside it. */
 async function client(index: number): Promise<void> {
@@ -83,14 +86,4 @@ async function listen(): Promise<void> {
   } catch {
     // It ends with this process.
   }
-}
-
-function report(): ReadersReport {
-  const reads = [...took].map(([path, all]) => {
-    const sorted = all.toSorted((a, b) => a - b);
-    const at = (part: number): number =>
-      sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))] ?? 0;
-    return { path, count: all.length, p50: at(0.5), p99: at(0.99), most: sorted.at(-1) ?? 0 };
-  });
-  return { reads, refused, streamed };
 }

@@ -4,7 +4,8 @@
  * Then how much of a CA's limits is used, beside what an ideal client would use: `--limited N` (600) names.
  *
  * `--load` does something else: what it costs that 50 clients read while certificates are issued (bench-load.ts), of
- * `--rows N` (1000) names, read by `--readers N` (50); `--apart` with the API in a process of its own.
+ * `--rows N` (1000) names, read by `--readers N` (50), `--rounds N` (3) times each, at a CA that takes up to
+ * `--validation N` (3) seconds to validate a name; 0 is a CA that takes none, where the machine is all that limits.
  * `--import` measures something else, and nothing of that: what the API takes for 10,000, 100,000 and 300,000 rows.
  * `--api` measures pages of certificates: bench-api.ts.
  */
@@ -36,7 +37,8 @@ const { values } = parseArgs({
     limited: { type: "string" },
     load: { type: "boolean", default: false },
     readers: { type: "string" },
-    apart: { type: "boolean", default: false },
+    rounds: { type: "string" },
+    validation: { type: "string" },
     import: { type: "boolean", default: false },
     api: { type: "boolean", default: false },
     certificates: { type: "string" },
@@ -44,7 +46,13 @@ const { values } = parseArgs({
   },
 });
 const rows = Number(values.rows ?? 1_000);
-if (values.load) await loadProof({ names: rows, readers: Number(values.readers ?? 50), apart: values.apart });
+if (values.load)
+  await loadProof({
+    names: rows,
+    readers: Number(values.readers ?? 50),
+    rounds: Number(values.rounds ?? 3),
+    validation: Number(values.validation ?? 3),
+  });
 else if (values.import) await benchImport([10_000, 100_000, 300_000]);
 else if (values.api)
   await benchApi({

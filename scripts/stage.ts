@@ -123,10 +123,18 @@ export async function stopProcess(child: ChildProcess): Promise<number | null> {
   return code as number | null;
 }
 
-/** User and system time of a process so far, seconds (proc(5), fields 14 and 15, in ticks of 10 ms). */
+/** User and system time of a process so far, and of the processes it has started, seconds; a private Redis is none. */
 export function cpuSeconds(pid: number): number {
+  // proc(5): fields 14 and 15 of stat, in ticks of 10 ms.
   const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.split(" ") ?? [];
-  return (Number(fields[11]) + Number(fields[12])) / 100;
+  const children = readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim();
+  const own = (Number(fields[11]) + Number(fields[12])) / 100;
+  const others = children === "" ? [] : children.split(" ").filter((child) => isNode(child));
+  return others.reduce((sum, child) => sum + cpuSeconds(Number(child)), own);
+}
+
+function isNode(pid: string): boolean {
+  return readFileSync(`/proc/${pid}/comm`, "utf8").startsWith("node");
 }
 
 export async function exitOf(child: ChildProcess): Promise<number | null> {

@@ -18,14 +18,13 @@ export interface DetailDeps {
 
 /** One certificate with all that a person may want to know about it. */
 export async function certificateDetail(
-  certificates: Pick<CertificateStore, "events" | "since">,
+  certificates: Pick<CertificateStore, "history">,
   { doneBy, chain, renewal }: DetailDeps,
   record: CertificateRecord,
 ): Promise<CertificateDetail> {
   const { id, spec, importId, acceptedAt, leaf, status } = record;
-  const [events, since, done, certificatesOfChain] = await Promise.all([
-    certificates.events(id),
-    certificates.since(id),
+  const [{ events, since }, done, certificatesOfChain] = await Promise.all([
+    certificates.history(id),
     doneBy(record),
     leaf === undefined ? [] : chain(id),
   ]);

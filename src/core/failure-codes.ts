@@ -63,6 +63,7 @@ const CODES = [
   "order_invalid",
   "order_not_ready",
   "order_stuck",
+  "part_ended",
   "paused_by_ca",
   "preflight_closed",
   "profile_names",

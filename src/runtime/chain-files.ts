@@ -20,10 +20,25 @@ export async function chainOf(
 ): Promise<ChainLink[]> {
   const pem = await readFile(certificateFiles.paths(id).fullchain, "utf8").catch(() => "");
   try {
-    return (pem.match(BLOCK) ?? []).map(linkOf);
+    return (pem.match(BLOCK) ?? []).map(knownLinkOf);
   } catch {
     return [];
   }
+}
+
+/** By their PEM: whoever looks at a certificate asks again and again, and nearly all have the same issuers. */
+const known = new Map<string, ChainLink>();
+const MOST_KNOWN = 500;
+
+function knownLinkOf(block: string): ChainLink {
+  const link = known.get(block) ?? linkOf(block);
+  known.delete(block);
+  known.set(block, link);
+  for (const oldest of known.keys()) {
+    if (known.size <= MOST_KNOWN) break;
+    known.delete(oldest);
+  }
+  return link;
 }
 
 function linkOf(block: string): ChainLink {

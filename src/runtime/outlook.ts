@@ -14,8 +14,8 @@ const LIFETIME = 30_000;
 const REST = 10;
 /** The same for whoever asks for one that came after the plan. */
 const SHORT_LIFETIME = 1_000;
-/** Milliseconds for which an answer waits for the first plan of all. */
-const PATIENCE = 1_000;
+/** Milliseconds for which an answer waits for a plan: it goes without then, and whoever asks again finds it. */
+const PATIENCE = 25;
 
 type Standing = Pick<CertificateRecord, "id" | "status" | "reason">;
 
@@ -108,16 +108,15 @@ export class Outlook implements Service {
     return await (await this.#planner)?.latestOf(names).catch(() => undefined);
   }
 
-  /** Waits for the first plan, if it does not take too long; what is there already serves while the next one is made. */
+  /** Waits a moment for the first plan, and for a newer one; what is there already serves while the next one is made. */
   async #refresh(lifetime: number): Promise<void> {
     if (this.#closed) return;
     const { clock } = this.#house;
     const plan = this.#plan;
     if (plan && clock.now() < plan.at + Math.max(lifetime, plan.took * REST)) return;
     this.#planning ??= this.#begin();
-    const isWorthIt = plan === undefined || (lifetime === SHORT_LIFETIME && plan.took < PATIENCE);
     const left = this.#planning.since + PATIENCE - clock.now();
-    if (isWorthIt && left > 0)
+    if ((plan === undefined || lifetime === SHORT_LIFETIME) && left > 0)
       await Promise.race([this.#planning.done, sleep(left, undefined, { ref: false })]);
   }
 

@@ -1,6 +1,7 @@
 import type { Role } from "../store/alive.ts";
 import { startWhileActive } from "./active.ts";
 import type { House } from "./house.ts";
+import { Part } from "./part.ts";
 import { startRenew } from "./renew.ts";
 import { type Service, together } from "./service.ts";
 import { restore, startUpkeep } from "./upkeep.ts";
@@ -21,22 +22,31 @@ const STARTERS: Record<Role, (house: House) => Promise<Service>> = {
 const ONLY_WHILE_ACTIVE: ReadonlySet<Role> = new Set(["issue", "renew"]);
 
 /**
- * Starts roles in this process, and says so in Redis for as long as they run. The files are looked at first, as a
- * role must not find less in Redis than is on disk.
+ * Starts roles in this process, and says so in Redis for as long as they run; those `apart` have a process each. The
+ * files are looked at first, as a role must not find less in Redis than is on disk.
  */
-export async function startRoles(house: House, roles: readonly Role[]): Promise<Service> {
+export async function startRoles(
+  house: House,
+  roles: readonly Role[],
+  apart: readonly Role[] = [],
+): Promise<Service> {
   house.watchPrivateRedis();
   house.tellOfRedis();
-  await restore(house);
+  const parts = apart.map((role) => new Part(role, house.log));
   const services: Service[] = [];
   try {
+    // Loads its modules, and waits for its turn to look at the files, while this one starts.
+    const partsStarted = Promise.all(parts.map((part) => part.start()));
+    partsStarted.catch(() => undefined);
+    await restore(house);
     for (const role of roles) services.push(await STARTERS[role](house));
     const works = (role: Role): boolean => house.active || !ONLY_WHILE_ACTIVE.has(role);
     const stopBeating = await house.alive.beat(roles, house.processName, works);
     services.push({ close: stopBeating });
-    return together(services);
+    await partsStarted;
+    return together([...services, ...parts]);
   } catch (error) {
-    await together(services).close();
+    await together([...services, ...parts]).close();
     throw error;
   }
 }

@@ -317,15 +317,19 @@ export class CertificateStore {
     await execAll(pipeline);
   }
 
-  /** When it came to its present status, milliseconds since the epoch. */
-  async since(id: string): Promise<number | undefined> {
-    const since = await this.#redis.hget(keys.certificate(id), "since");
-    return since ? Number(since) : undefined;
+  /** What has happened to it, and when it came to its present status, milliseconds since the epoch. */
+  async history(id: string): Promise<{ events: CertificateEvent[]; since: number | undefined }> {
+    const asked = this.#redis.pipeline().hget(keys.certificate(id), "since").lrange(keys.events(id), 0, -1);
+    const [since, lines] = (await execAll(asked)) as [string | null, string[]];
+    return { events: oldestFirst(lines), since: since ? Number(since) : undefined };
   }
 
   /** Oldest first. */
   async events(id: string): Promise<CertificateEvent[]> {
-    const lines = await this.#redis.lrange(keys.events(id), 0, -1);
-    return lines.reverse().map((line) => JSON.parse(line) as CertificateEvent);
+    return oldestFirst(await this.#redis.lrange(keys.events(id), 0, -1));
   }
+}
+
+function oldestFirst(lines: readonly string[]): CertificateEvent[] {
+  return lines.map((line) => JSON.parse(line) as CertificateEvent).reverse();
 }

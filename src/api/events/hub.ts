@@ -13,6 +13,8 @@ const BATCH = 100;
 const BLOCK = 5_000;
 const BEAT = 15_000;
 const AGAIN = 500;
+/** Milliseconds in which events gather before all clients are written to: a write costs the same for one as for many. */
+const GATHER = 250;
 
 export interface HubLimits {
   /** Clients of one token, and of all. */
@@ -139,6 +141,7 @@ export class EventHub {
         this.#each((client) => {
           if (client.live && !client.send(frames, all)) this.cutOff++;
         });
+        if (frames.length < BATCH && !this.#closed) await sleep(GATHER);
       } catch {
         if (!this.#closed) await sleep(AGAIN);
       }

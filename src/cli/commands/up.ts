@@ -3,7 +3,7 @@ import type { Command } from "commander";
 export function upCommand(program: Command): void {
   program
     .command("up")
-    .summary("run everything in this process")
+    .summary("run everything")
     .description(
       "Issues, deploys, renews, answers challenges, sends mail and serves the HTTP API, until SIGTERM or Ctrl-C.",
     )
@@ -17,10 +17,13 @@ Examples:
     )
     .action(async () => {
       const { runProcess, stderrLog } = await import("../../runtime/process.ts");
-      await runProcess(["respond", "notify", "deploy", "issue", "renew", "api"], ({ config }) => {
-        stderrLog(
-          `certherd is up on ${config.node}: ${config.cas.map((ca) => ca.name).join(", ")}; files in ${config.home}.`,
-        );
+      await runProcess(["respond", "notify", "deploy", "issue", "renew"], {
+        // Those who read must not slow those who issue.
+        apart: ["api"],
+        started: ({ config }) =>
+          stderrLog(
+            `certherd is up on ${config.node}: ${config.cas.map((ca) => ca.name).join(", ")}; files in ${config.home}.`,
+          ),
       });
     });
 }
