@@ -29,18 +29,19 @@ interface Sources {
 /**
  * One page. It goes on after a name, or a score and a name, not at a number, so that what comes and goes meanwhile makes
  * it neither leave out nor repeat anything that was there, and stood where it stands, all the time. Of a search by name,
- * those come first whose first name begins with what is looked for.
+ * those come first whose first name begins with what is looked for; within an import, by name alone.
  */
 export async function certificatePage(sources: Sources, query: PageQuery): Promise<Page> {
   const search = query.q === undefined ? undefined : searchOf(query.q);
   const start = query.cursor === undefined ? undefined : readCursor(query.cursor, query.sort);
   const page = new PageInTheMaking(sources, query, search);
-  if (search && search.prefix !== "" && query.sort === "name" && start?.part !== "rest") {
-    const next = await page.addBeginning({ ...query, sort: "name" }, search.prefix, start?.place);
+  const first = query.sort === "name" && query.import === undefined ? (search?.prefix ?? "") : "";
+  if (first !== "" && start?.part !== "rest") {
+    const next = await page.addBeginning({ ...query, sort: "name" }, first, start?.place);
     if (next) return page.upTo(next);
-    return page.upTo(await page.addRest(undefined, search.prefix));
+    return page.upTo(await page.addRest(undefined, first));
   }
-  return page.upTo(await page.addRest(start?.place, query.sort === "name" ? (search?.prefix ?? "") : ""));
+  return page.upTo(await page.addRest(start?.place, first));
 }
 
 class PageInTheMaking {

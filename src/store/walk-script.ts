@@ -1,11 +1,12 @@
 import { Script } from "./script.ts";
 
 /**
- * Walks on in a sorted set from a place in it, and picks those that stand in another set too and have a name with a
+ * Walks on in a sorted set from a place in it, and picks those that stand in other sets too and have a name with a
  * part. A place is a score and an id, so that what comes and goes meanwhile moves nobody else over it. Names are
  * compared byte by byte, as Redis sorts them; Lua's own comparison goes by the locale.
  *
- * KEYS: the sorted set, other names, a sorted set that they have to stand in (the same one for none).
+ * KEYS: the sorted set, other names, a sorted set that they have to stand in (the same one for none), a set of members
+ * that they have to be (the same one for none).
  * ARGV: "asc" or "desc", score and id of the place to go on after ("" for the beginning), part of a name ("" for all),
  * what the id must not begin with ("" for nothing), most to pick, most to look at.
  * Returns {id of the last one looked at, "" at the end of the set, its score, id, score, …}.
@@ -13,7 +14,7 @@ import { Script } from "./script.ts";
 export const walkScript = new Script(
   "walk",
   `
-local index, others, within = KEYS[1], KEYS[2], KEYS[3]
+local index, others, within, among = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local isUp, score, after, part, not_ = ARGV[1] == 'asc', ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local most, looks = tonumber(ARGV[6]), tonumber(ARGV[7])
 local function isBefore(a, b)
@@ -58,7 +59,9 @@ local idPart = string.gsub(part, '%*', '_')
 local isInIds = part ~= '' and string.find(table.concat(ids, ' '), idPart, 1, true)
 local texts = part ~= '' and count > 0 and redis.call('EXISTS', others) == 1 and redis.call('HMGET', others, unpack(ids))
 local places = within ~= index and count > 0 and redis.call('ZMSCORE', within, unpack(ids))
+local members = among ~= index and count > 0 and redis.call('SMISMEMBER', among, unpack(ids))
 local function matches(n, id)
+  if members and members[n] == 0 then return false end
   if places and not places[n] then return false end
   if not_ ~= '' and string.sub(id, 1, #not_) == not_ then return false end
   if part == '' or (isInIds and string.find(id, idPart, 1, true)) then return true end

@@ -21,6 +21,8 @@ export interface Selection {
   status?: Status | undefined;
   /** Of those in `waiting`. */
   reason?: Reason | undefined;
+  /** Of those that stand in the file of this import. */
+  import?: string | undefined;
 }
 
 export interface Walked {
@@ -43,10 +45,10 @@ export async function walk(
     most,
   }: { after?: Place | undefined; part?: string; not?: string; most: number },
 ): Promise<Walked> {
-  const { index, within } = setsOf(selection);
+  const { index, within, among } = setsOf(selection);
   const [id = "", score = "", ...found] = (await walkScript.run(
     redis,
-    [index, keys.otherNames, within ?? index],
+    [index, keys.otherNames, within ?? index, among ?? index],
     [selection.order, after?.score ?? "", after?.id ?? "", part, not, most, LOOKED_AT_ONCE],
   )) as string[];
   return { found: pairs(found), at: id === "" ? undefined : { id, score } };
@@ -74,16 +76,24 @@ export async function beginning(
       );
 }
 
-/** The set to walk in, and the one that they have to stand in beside. A key that is "" would be of another slot. */
-function setsOf({ sort, status, reason }: Selection): { index: string; within: string | undefined } {
+interface Sets {
+  /** The one to walk in. */
+  index: string;
+  /** Those that they have to stand in beside. */
+  within?: string | undefined;
+  among?: string | undefined;
+}
+
+function setsOf({ sort, status, reason, import: id }: Selection): Sets {
   const narrow = reason !== undefined ? keys.waiting(reason) : status && keys.status(status);
+  const among = id === undefined ? undefined : keys.importCertificates(id);
   switch (sort) {
     case "name":
-      return { index: narrow ?? keys.certificates, within: undefined };
+      return { index: narrow ?? keys.certificates, among };
     case "expires":
-      return { index: keys.expiries, within: narrow };
+      return { index: keys.expiries, within: narrow, among };
     case "renews":
-      return { index: keys.renewTimes, within: narrow };
+      return { index: keys.renewTimes, within: narrow, among };
   }
 }
 

@@ -154,8 +154,41 @@ it("three bad rows: one mended in place, one left out, one left behind; the rest
   const rejected = page.waitForEvent("download");
   await page.getByRole("link", { name: "Rejected rows (CSV)" }).click();
   expect((await text(rejected))[1]).toContain("https://three.wizard.moo.com/,443");
+  await page.getByRole("link", { name: "Serving 3" }).click();
+  await page.getByText("Of one import").waitFor();
+  await expect.poll(() => page.locator("tbody tr").count()).toBe(3);
+  await looksWell("list-of-import");
   expect(page.problems).toEqual([]);
 });
+
+it("a file is dropped on it; whoever would leave with that is asked first, and may go once it is imported", async () => {
+  await signedIn("/imports/new");
+  await heading("File");
+  const content = JSON.stringify(csv("dropped.wizard.moo.com,443"));
+  const dataTransfer = await page.evaluateHandle(`(() => {
+    const transfer = new DataTransfer();
+    transfer.items.add(new File([${content}], "dropped.csv", { type: "text/csv" }));
+    return transfer;
+  })()`);
+  await page.locator(".drop").dispatchEvent("drop", { dataTransfer });
+  await page.getByText("dropped.csv").waitFor();
+  await button("Check the rows").click();
+  await button("Go on with 1").click();
+  expect(await page.evaluate(OBJECTS)).toBe(true);
+  await button("Go on with 1").click();
+  await button("Import 1 certificate").click();
+  await page.getByText("1 of 1 certificate done", { exact: true }).waitFor();
+  await heading("dropped.csv");
+  expect(await page.evaluate(OBJECTS)).toBe(false);
+  expect(page.problems).toEqual([]);
+});
+
+/** Whether a page that is told that it is about to be left objects, which makes the browser ask. */
+const OBJECTS = `(() => {
+  const event = new Event("beforeunload", { cancelable: true });
+  dispatchEvent(event);
+  return event.defaultPrevented;
+})()`;
 
 /** The name of what has the focus. */
 const FOCUSED = `(({ ariaLabel, labels, textContent }) => ariaLabel ?? labels?.[0]?.textContent ?? textContent)(document.activeElement)`;

@@ -188,6 +188,33 @@ describe("a search", () => {
   });
 });
 
+describe("the certificates of one import", () => {
+  it("are listed by themselves, with every filter, in each order, page by page", async () => {
+    const first = (await upload("b.example\nshop.c.example\na.example\n")).import;
+    const second = (await upload("shop.z.example\na.example\n")).import;
+    await accept(["alone.example", "shop.alone.example"]);
+    await move("b.example", { status: "attention", reason: "person" });
+    const end = Date.now() + 60 * DAY;
+    await move("shop.c.example", { status: "issued", leaf: leaf(1, end, end) });
+    await move("a.example", { status: "issued", leaf: leaf(2, end + DAY, end) });
+    await move("shop.alone.example", { status: "issued", leaf: leaf(3, end - DAY, end) });
+    for (const limit of [1, 2, 10]) {
+      const of = (id: string, query = "") => pages(`import=${id}&limit=${limit}${query}`);
+      expect(await of(first)).toEqual(["a.example", "b.example", "shop.c.example"]);
+      expect(await of(first, "&order=desc")).toEqual(["shop.c.example", "b.example", "a.example"]);
+      expect(await of(second)).toEqual(["a.example", "shop.z.example"]);
+      expect(await of(first, "&status=attention")).toEqual(["b.example"]);
+      expect(await of(first, "&q=shop")).toEqual(["shop.c.example"]);
+      expect(await of(first, "&sort=expires")).toEqual(["shop.c.example", "a.example"]);
+      expect(await of("nothing-of-that-name")).toEqual([]);
+    }
+  });
+
+  async function upload(csv: string): Promise<{ import: string }> {
+    return await json<{ import: string }>(await api.ask("/v1/imports", { csv }));
+  }
+});
+
 describe("GET /v1/overview", () => {
   it("counts", async () => {
     const now = Date.now();

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { PRIORITY_LOWEST, REASONS, STATUSES } from "../../core/certificate.ts";
-import { port, time } from "./common.ts";
+import { importId, port, time } from "./common.ts";
 
 export const certificateRequest = z.strictObject({
   names: z
@@ -42,6 +42,7 @@ export const certificateQuery = z.strictObject({
     .optional()
     .describe("A part of any of its names; by name, those that begin with it come first.")
     .meta({ examples: ["shop"] }),
+  import: importId.optional().describe("Those that stand in the file of this import alone."),
   sort: z
     .enum(["name", "expires", "renews"])
     .default("name")

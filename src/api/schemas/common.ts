@@ -13,6 +13,8 @@ export const port = z.int().meta({ minimum: 1, maximum: 65_535 });
 
 export const nameParams = z.object({ name: z.string().describe("The certificate's first name.") });
 
+export const importId = z.string().regex(/^[\w-]{1,64}$/, "an import's id");
+
 /** Actions that need nothing to be said take no body, or an empty one. */
 export const noBody = z.strictObject({}).nullish();
 

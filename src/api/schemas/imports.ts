@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { REASONS, STATUSES } from "../../core/certificate.ts";
 import { certificate } from "./certificates.ts";
-import { time } from "./common.ts";
+import { importId, time } from "./common.ts";
 
 export const importQuery = z.strictObject({
   dryRun: z.enum(["true", "false"]).optional().describe("`true` checks the file and leaves nothing behind."),
@@ -14,7 +14,7 @@ export const importQuery = z.strictObject({
     .describe("The file's name, for people."),
 });
 
-export const importParams = z.object({ id: z.string().regex(/^[\w-]{1,64}$/, "an import's id") });
+export const importParams = z.object({ id: importId });
 
 const rejected = z.object({
   line: z.int(),

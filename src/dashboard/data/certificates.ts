@@ -9,6 +9,8 @@ export interface ListQuery {
   q?: string;
   status?: string;
   reason?: string;
+  /** Of the certificates of that import. */
+  import?: string;
   sort?: string;
   order?: string;
   /** `next` of the page before. */

@@ -1,4 +1,5 @@
 import { useEffect, useState } from "preact/hooks";
+import { Link } from "wouter-preact";
 import type { ListQuery } from "../data/certificates.ts";
 import { REASON, STATUS, STATUS_LIST } from "../ui/status.tsx";
 
@@ -46,6 +47,16 @@ export function Filters({ query, change }: FilterProps) {
             ))}
           </select>
         </label>
+      )}
+      {query.import !== undefined && (
+        <p class="row">
+          <span>
+            Of <Link href={`/imports/${encodeURIComponent(query.import)}`}>one import</Link>
+          </span>
+          <button type="button" class="button quiet" onClick={() => change({ import: "" })}>
+            Show those of all
+          </button>
+        </p>
       )}
     </search>
   );

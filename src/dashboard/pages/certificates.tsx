@@ -10,7 +10,7 @@ import { Empty, Loading, ProblemNotice } from "../ui/parts.tsx";
 /** Milliseconds between two looks when nothing happens. */
 const EVERY = 20_000;
 
-const FIELDS = ["q", "status", "reason", "sort", "order", "cursor"] as const;
+const FIELDS = ["q", "status", "reason", "import", "sort", "order", "cursor"] as const;
 
 /** The list. All that was chosen stands in the address, so that it can be kept, sent, and gone back to. */
 export function CertificatesPage() {
@@ -96,7 +96,7 @@ export function CertificatesPage() {
 }
 
 function Nothing({ query }: { query: ListQuery }) {
-  const filtered = Boolean(query.q || query.status || query.reason);
+  const filtered = Boolean(query.q || query.status || query.reason || query.import);
   if (query.sort && query.sort !== "name" && !filtered)
     return (
       <Empty title="None has been issued yet.">Sorted by name, those on their way are listed too.</Empty>

@@ -66,8 +66,8 @@ function Shown({ progress, path }: { progress: ImportProgress; path: string }) {
       )}
       {standing.total > FEW && (
         <p class="soft">
-          Its {number(standing.total)} certificates are in the report, one a line; those of all imports are{" "}
-          <Link href="/certificates">in the list</Link>.
+          Its {number(standing.total)} certificates are in the report, one a line, and{" "}
+          <Link href={listOf(progress.import)}>in the list</Link>.
         </p>
       )}
     </>
@@ -108,7 +108,7 @@ function ProgressCard({ progress, standing }: { progress: ImportProgress; standi
       <ul class="plain row share-names" aria-label="By status">
         {STATUS_LIST.filter((status) => (statuses[status] ?? 0) > 0).map((status) => (
           <li key={status}>
-            <Link href={`/certificates?status=${status}`}>
+            <Link href={listOf(progress.import, status)}>
               <Badge tone={STATUS[status].tone}>
                 {`${STATUS[status].label} ${number(statuses[status] ?? 0)}`}
               </Badge>
@@ -118,6 +118,12 @@ function ProgressCard({ progress, standing }: { progress: ImportProgress; standi
       </ul>
     </Card>
   );
+}
+
+/** The address of the list of its certificates. */
+function listOf(id: string, status?: string): string {
+  const query = new URLSearchParams({ import: id, ...(status === undefined ? {} : { status }) });
+  return `/certificates?${query}`;
 }
 
 function outlook({
