@@ -68,6 +68,7 @@ export class InProcessWorkers implements Service {
     if (missing.length === 0) return;
     for (const role of missing) this.#started.add(role);
     const { startRoles } = await import("../runtime/up.ts");
+    if (this.#services.length === 0) this.#house.tellOfRedis();
     this.#services.push(await startRoles(this.#house, missing));
   }
 

@@ -208,7 +208,7 @@ export class House {
     this.#logbook.write(line, new Date(this.clock.now())).catch(() => this.log(line));
   };
 
-  /** Says when Redis goes away under this process, and when it is back. */
+  /** Says when Redis goes away under this process, and when it is back; to be called once. */
   tellOfRedis(): void {
     let gone = false;
     this.redis.on("close", () => {
@@ -225,7 +225,7 @@ export class House {
   /** Starts the private Redis again should it die while this process lives. */
   watchPrivateRedis(): void {
     if (this.config.redisUrl !== undefined) return;
-    this.#redisWatch = setInterval(() => {
+    this.#redisWatch ??= setInterval(() => {
       if (this.redis.status === "ready") return;
       ensurePrivateRedis(this.config.home).catch((error: Error) => this.log(error.message));
     }, REDIS_LOOK);

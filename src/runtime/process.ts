@@ -38,7 +38,10 @@ export async function runProcess(
   { apart = [], started = () => undefined }: Options = {},
 ): Promise<void> {
   await live(roles, {
-    start: (house) => startRoles(house, roles, apart),
+    start: async (house) => {
+      house.tellOfRedis();
+      return await startRoles(house, roles, apart);
+    },
     started,
     until: stopSignal,
     failed: (error) => stderrLog(explain(error)),
@@ -47,8 +50,8 @@ export async function runProcess(
 
 /**
  * The life of a process that is a part of another one (`Part`): tells it that it has started, or why not, and ends when
- * it is told to. A terminal or a service manager sends its signals to both, and the other one decides. If that was
- * killed, this one ends at once, as it would have ended within it.
+ * it is told to. A terminal or a service manager sends its signals to both, and the other one decides, and says what
+ * concerns both. If that was killed, this one ends at once, as it would have ended within it.
  */
 export async function runPart(roles: readonly Role[]): Promise<void> {
   for (const name of SIGNALS) process.on(name, () => undefined);

@@ -31,7 +31,6 @@ export async function startRoles(
   apart: readonly Role[] = [],
 ): Promise<Service> {
   house.watchPrivateRedis();
-  house.tellOfRedis();
   const parts = apart.map((role) => new Part(role, house.log));
   const services: Service[] = [];
   try {
