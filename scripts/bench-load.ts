@@ -6,7 +6,10 @@ import { spawn } from "node:child_process";
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { CertificateStore } from "../src/store/certificates.ts";
+import { startRedis } from "../test/support/redis.ts";
 import { waitUntil } from "../test/support/temp.ts";
+import { fill } from "./bench-api.ts";
 import type { ReadersReport } from "./bench-readers.ts";
 import { cpuSeconds, exitOf, openStage, PROJECT, type Stage, startCertherd, stopProcess } from "./stage.ts";
 
@@ -17,6 +20,8 @@ export interface LoadOptions {
   readers: number;
   /** How often it is done with nobody and with readers, in turns: one time alone says little on a machine of two cores. */
   rounds: number;
+  /** Certificates that are there already. */
+  certificates: number;
   /** Seconds at most that the CA takes to look at a name, half of it on average; with 0 the machine is what limits all. */
   validation: number;
 }
@@ -29,10 +34,10 @@ const AT_REST = 10_000;
 const TARGET = { p99: 50, slower: 10 };
 
 export async function loadProof(options: LoadOptions): Promise<void> {
-  const { names, readers, rounds, validation } = options;
+  const { names, readers, rounds, validation, certificates } = options;
   const ca = validation === 0 ? "at once" : `within ${validation} s`;
   console.log(
-    `\n${names} names, ${rounds} times with nobody and with ${readers} clients that read; the CA validates ${ca}:`,
+    `\n${names} names, ${rounds} times with nobody and with ${readers} clients that read, beside ${certificates} in the index; the CA validates ${ca}:`,
   );
   const alone: Measured[] = [];
   const watched: Measured[] = [];
@@ -92,7 +97,10 @@ interface Measured {
   atRest?: ReadersReport;
 }
 
-async function measured({ names, validation }: LoadOptions, clients: number): Promise<Measured> {
+async function measured(
+  { names, validation, certificates }: LoadOptions,
+  clients: number,
+): Promise<Measured> {
   const env = { PEBBLE_VA_NOSLEEP: validation === 0 ? "1" : "0", PEBBLE_VA_SLEEPTIME: String(validation) };
   const stage = await openStage({ gate: true, env });
   const home = join(PROJECT, ".cache/bench-load");
@@ -100,7 +108,9 @@ async function measured({ names, validation }: LoadOptions, clients: number): Pr
   mkdirSync(home, { recursive: true, mode: 0o700 });
   const csv = join(home, "domains.csv");
   writeFileSync(csv, `${rowsOf(names, stage).join("\n")}\n`);
-  const settings = { ...stage.env, CERTHERD_HOME: home };
+  const redis = await startRedis();
+  await fill(new CertificateStore(redis.client()), certificates);
+  const settings = { ...stage.env, CERTHERD_HOME: home, REDIS_URL: redis.url };
   const up = startCertherd(["up"], settings, join(home, "up.log"));
   try {
     await isSaid(join(home, "up.log"), "certherd is up");
@@ -120,6 +130,7 @@ async function measured({ names, validation }: LoadOptions, clients: number): Pr
     return { seconds, cpu, reading, atRest: await resting.end() };
   } finally {
     await stopProcess(up);
+    await redis.stop();
     await stage.close();
   }
 }

@@ -4,7 +4,8 @@
  * Then how much of a CA's limits is used, beside what an ideal client would use: `--limited N` (600) names.
  *
  * `--load` does something else: what it costs that 50 clients read while certificates are issued (bench-load.ts), of
- * `--rows N` (1000) names, read by `--readers N` (50), `--rounds N` (3) times each, at a CA that takes up to
+ * `--rows N` (1000) names, read by `--readers N` (50), `--rounds N` (3) times each, beside
+ * `--certificates N` (100,000) that are there already, at a CA that takes up to
  * `--validation N` (3) seconds to validate a name; 0 is a CA that takes none, where the machine is all that limits.
  * `--import` measures something else, and nothing of that: what the API takes for 10,000, 100,000 and 300,000 rows.
  * `--api` measures pages of certificates: bench-api.ts.
@@ -51,6 +52,7 @@ if (values.load)
     names: rows,
     readers: Number(values.readers ?? 50),
     rounds: Number(values.rounds ?? 3),
+    certificates: Number(values.certificates ?? 100_000),
     validation: Number(values.validation ?? 3),
   });
 else if (values.import) await benchImport([10_000, 100_000, 300_000]);
