@@ -95,6 +95,16 @@ async function untilServing(count: number): Promise<void> {
   });
 }
 
+/** Says how all stands where it takes too long. */
+async function untilFinalized(count: number): Promise<void> {
+  const isThere = (): boolean => (stage.requests().finalize ?? 0) >= count;
+  await waitUntil(isThere, { timeoutMs: 60_000, what: `${count} finalized` }).catch(async ({ message }) => {
+    const waiting = (await houses.lb1.list()).filter(({ status }) => status !== "serving").slice(0, 3);
+    const logs = (["lb1", "lb2"] as const).map((host) => readFileSync(log(host), "utf8"));
+    throw new Error([message, JSON.stringify([stage.requests(), waiting]), ...logs].join("\n"));
+  });
+}
+
 async function secretsIn(server: RedisServer): Promise<boolean> {
   const client = server.client();
   for await (const keys of client.scanStream({ count: 1_000 }) as AsyncIterable<string[]>)
@@ -127,10 +137,7 @@ it.skipIf(!allowed)(
 
     // In the middle of a batch, the address moves.
     await houses.lb1.run(["import", houses.lb1.csv("b.csv", rows("b", 80))]);
-    await waitUntil(() => (stage.requests().finalize ?? 0) >= 20 + 25, {
-      timeoutMs: 30_000,
-      what: "the middle",
-    });
+    await untilFinalized(20 + 25);
     address("del", "lb1");
     address("add", "lb2");
     await untilSays("lb2", "This host is active", 10_000);
@@ -140,7 +147,7 @@ it.skipIf(!allowed)(
 
     // And back.
     await houses.lb1.run(["import", houses.lb1.csv("c.csv", rows("c", 40))]);
-    await waitUntil(() => (stage.requests().finalize ?? 0) >= 110, { timeoutMs: 30_000, what: "the middle" });
+    await untilFinalized(100 + 10);
     address("del", "lb2");
     address("add", "lb1");
     await untilSays("lb1", "This host is active", 10_000, 2);
