@@ -151,7 +151,9 @@ export const openScript = new Script(
 local dry, import, found = ARGV[1] == '1', ARGV[2], {}
 for i = 3, #ARGV do
   local openIn = redis.call('HGET', KEYS[1] .. ARGV[i], 'openIn') or ''
-  if not string.find(',' .. openIn .. ',', ',' .. import .. ',', 1, true) then
+  -- It may have settled, and left the set with that, since it was found there.
+  local isThere = redis.call('SISMEMBER', KEYS[2], ARGV[i]) == 1
+  if isThere and not string.find(',' .. openIn .. ',', ',' .. import .. ',', 1, true) then
     found[#found + 1] = ARGV[i]
     if not dry then redis.call('SREM', KEYS[2], ARGV[i]) end
   end
