@@ -15,6 +15,7 @@ import { certificateMaker } from "../test/support/many-certificates.ts";
 import { startRedis } from "../test/support/redis.ts";
 import { freePort, waitUntil } from "../test/support/temp.ts";
 import { cleanEnvironment, PROJECT, stopProcess } from "./stage.ts";
+import { timesToldOf } from "./times.ts";
 
 const CLIENTS = 50;
 /** Of them, those that search at the same time. */
@@ -151,12 +152,8 @@ async function answers(url: string): Promise<boolean> {
 }
 
 function report(all: readonly Times[]): void {
-  for (const { what, ms } of all) {
-    const sorted = [...ms].sort((a, b) => a - b);
-    const at = (part: number): string =>
-      (sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))] ?? 0).toFixed(1);
+  for (const { what, ms } of all)
     console.log(
-      `${what.padEnd(36)} ${String(ms.length).padStart(5)} answers  p50 ${at(0.5)} ms  p99 ${at(0.99)} ms  most ${at(1)} ms`,
+      `${what.padEnd(36)} ${String(ms.length).padStart(5)} answers, milliseconds: ${timesToldOf(ms)}`,
     );
-  }
 }

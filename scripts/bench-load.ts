@@ -12,6 +12,7 @@ import { waitUntil } from "../test/support/temp.ts";
 import { fill } from "./bench-api.ts";
 import type { ReadersReport } from "./bench-readers.ts";
 import { cpuSeconds, exitOf, openStage, PROJECT, type Stage, startCertherd, stopProcess } from "./stage.ts";
+import { timesToldOf } from "./times.ts";
 
 export interface LoadOptions {
   /** Certificates to be issued, each time. */
@@ -81,11 +82,7 @@ function tell(when: string, { took, refused, streamed }: ReadersReport): void {
   const events = `${(streamed / 1_024).toFixed(0)} KiB of events`;
   console.log(`  answers ${when}: ${refused} refused, ${events}; milliseconds (target: p99 ${TARGET.p99})`);
   for (const [path, times] of Object.entries(took)) {
-    const sorted = times.toSorted((a, b) => a - b);
-    const at = (part: number): string =>
-      (sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * part))] ?? 0).toFixed(1);
-    const told = [`p50 ${at(0.5)}`, `p99 ${at(0.99)}`, `at most ${at(1)}`].join("  ");
-    console.log(`    ${path.padEnd(20)} ${String(times.length).padStart(6)} times  ${told}`);
+    console.log(`    ${path.padEnd(20)} ${String(times.length).padStart(6)} times  ${timesToldOf(times)}`);
   }
 }
 
